@@ -1,0 +1,86 @@
+"""Opening bytes as video within limits: which containers, codecs and sizes FFmpeg may touch, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+
+from scanner.core.errors import MediaError
+
+FORMATS = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "mpegts", "flv", "matroska", "webm", "avi")
+"""containers whose demuxers only read the bytes they are given; playlists (hls, dash, concat) are not among them"""
+
+CODECS = (
+    "h264", "hevc", "vp8", "vp9", "libvpx", "libvpx-vp9", "av1", "libdav1d", "mpeg4", "mpeg2video", "mpeg1video", "h263",
+    "flv", "mjpeg", "msmpeg4", "msmpeg4v2", "wmv1", "wmv2", "vp6", "vp6f", "theora", "prores", "dnxhd", "rawvideo", "ffv1",
+)  # fmt: skip
+"""software decoders a cell may open"""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one segment may ask of a cell."""
+
+    max_pixels: int = 8192 * 4352
+    max_frames: int = 8192
+    max_duration_s: float = 60.0
+    max_streams: int = 64
+    max_faces: int = 16
+
+
+@contextmanager
+def opened(media: BinaryIO, limits: Limits) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container and its best video stream. Raises MediaError."""
+    options = {
+        "format_whitelist": ",".join(FORMATS),
+        "protocol_whitelist": "",  # nested addresses in any container reach nothing
+        "codec_whitelist": ",".join(CODECS),
+        "max_streams": str(limits.max_streams),
+        "max_pixels": str(limits.max_pixels),
+        "enable_drefs": "0",
+        "use_absolute_path": "0",
+    }
+    try:
+        with av.open(media, "r", options=options, metadata_errors="replace") as container:
+            yield container, _video(container, limits)
+    except FFmpegError as error:
+        raise MediaError(f"cannot be read as video: {_reason(error)}") from error
+
+
+def _video(container: InputContainer, limits: Limits) -> VideoStream:
+    streams = [stream for stream in container.streams.video if not _is_cover(stream)]
+    if not streams:
+        kinds = sorted({stream.type for stream in container.streams})
+        raise NoVideoError(f"no video stream among {len(container.streams)} ({', '.join(kinds) or 'none'})")
+    stream = max(streams, key=lambda candidate: candidate.width * candidate.height)
+    if stream.width * stream.height > limits.max_pixels:
+        raise MediaError(f"picture of {stream.width} × {stream.height} px exceeds {limits.max_pixels} px")
+    return stream
+
+
+class NoVideoError(MediaError):
+    """The container is sound and holds no video."""
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def _reason(error: FFmpegError) -> str:
+    return f"{error.strerror or type(error).__name__}"
+
+
+def nominal_step(stream: VideoStream) -> Fraction:
+    """Seconds between two frames as the container promises them; 1/25 where it promises nothing sane."""
+    rate: Any = stream.average_rate or stream.guessed_rate
+    if not rate or not 0.5 <= rate <= 480:
+        return Fraction(1, 25)
+    return 1 / Fraction(rate)

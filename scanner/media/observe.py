@@ -1,0 +1,231 @@
+"""Observe: bytes of a segment to clips of faces. Runs inside a decode cell, keeps nothing between two segments.
+
+    packets ─decode─▶ frames ─bursts─▶ T frames ─probe, track─▶ faces ─one square a face─▶ clips
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+
+import numpy as np
+
+from scanner.core.clips import Burst, as_box, between, bursts, clip_square, probes
+from scanner.core.tracking import Track, Tracker
+from scanner.core.types import (
+    Clip,
+    ClipSpec,
+    Floats,
+    Mode,
+    Observation,
+    Pixels,
+    Quality,
+    Reason,
+    Tally,
+    Tracklet,
+)
+from scanner.media.decode import Decoder, Frame
+from scanner.media.demux import Limits, NoVideoError, opened
+from scanner.ports import FaceDetector
+from scanner.vision import brightness, fingerprint, sharpness
+
+DETECT_EVERY = 5  # frames; at 30 fps a face moves less than half its width in between, the rest is interpolated
+LOOK_PX = 320  # longer side of the picture the detector sees; its models take 128 or 192 px
+CUT_LUMA = 28.0  # mean absolute change of luma between two frames that no camera move makes
+
+
+@dataclass(slots=True)
+class _Followed:
+    """What is gathered about one track while the segment passes."""
+
+    start_ms: int
+    end_ms: int
+    boxes: list[Floats] = field(default_factory=list)
+    frames: int = 0
+    sharpness: list[float] = field(default_factory=list)
+    brightness: list[float] = field(default_factory=list)
+
+
+class SegmentObserver:
+    """Observes one segment: iterate `clips`, then ask for `observation`."""
+
+    def __init__(
+        self, payload: bytes, mode: Mode, spec: ClipSpec, *, near: FaceDetector, far: FaceDetector, limits: Limits
+    ) -> None:
+        self._payload = payload
+        self._mode = mode
+        self._spec = spec
+        self._near = near
+        self._far = far
+        self._limits = limits
+        self._tracker = Tracker()
+        self._followed: dict[int, _Followed] = {}
+        self._probe = 0
+        self._observation: Observation | None = None
+        self._last_print: Floats | None = None
+        self._crowded = False
+        self._scored: set[int] = set()
+
+    def clips(self) -> Iterator[Clip]:
+        """Clips in time order. Raises MediaError."""
+        try:
+            with opened(BytesIO(self._payload), self._limits) as (container, stream):
+                decoder = Decoder(container, stream, self._limits)
+                frames = _thinned(decoder.frames(), decoder, self._spec.max_fps)
+                for burst in bursts(frames, self._spec.length, self._mode, self._is_cut):
+                    yield from self._burst(burst)
+                decoder.skip_rest()
+                self._observation = self._conclude(decoder)
+        except NoVideoError:
+            self._observation = _nothing(self._mode)
+
+    def observation(self) -> Observation:
+        if self._observation is None:
+            raise RuntimeError("observation asked for before the last clip was taken")
+        return self._observation
+
+    # One burst: probe, follow, cut.
+
+    def _burst(self, burst: Burst[Frame]) -> Iterator[Clip]:
+        places = probes(len(burst.frames), DETECT_EVERY)
+        numbers = [self._probe + place for place in range(len(places))]
+        self._probe += len(places)
+        for number, place in zip(numbers, places, strict=True):
+            self._look(number, burst.frames[place].picture.small(LOOK_PX), thorough=number == numbers[0])
+        for track in self._tracker.tracks:
+            seen = [(place, track.seen[n][0]) for n, place in zip(numbers, places, strict=True) if n in track.seen]
+            if seen:
+                yield from self._follow(track, burst, seen)
+
+    def _look(self, number: int, pixels: Pixels, *, thorough: bool) -> None:
+        found = self._far.detect(pixels) if thorough else self._near.detect(pixels)
+        if not thorough and self._lost_any(found.boxes):
+            found = self._far.detect(pixels)
+        if len(found) > self._limits.max_faces:
+            self._crowded = True
+            keep = slice(0, self._limits.max_faces)
+            found = type(found)(found.boxes[keep], found.scores[keep], found.keypoints[keep])
+        self._tracker.update(number, found)
+
+    def _lost_any(self, boxes: Floats) -> bool:
+        return len(boxes) < self._tracker.alive
+
+    def _follow(self, track: Track, burst: Burst[Frame], seen: list[tuple[int, Floats]]) -> Iterator[Clip]:
+        places = tuple(place for place, _ in seen)
+        boxes = between(places, np.stack([box for _, box in seen]), len(burst.frames))
+        followed = self._note(track, burst, places, boxes)
+        if len(seen) < 2 or places[-1] - places[0] < len(burst.frames) // 2:
+            return  # passing through: too little of it here to say where it is in every frame
+        pixels = self._cut(burst, boxes)
+        followed.sharpness.append(sharpness(_face_of(pixels[len(pixels) // 2], self._spec.box_scale)))
+        followed.brightness.append(brightness(_face_of(pixels[len(pixels) // 2], self._spec.box_scale)))
+        start, end = _times(burst.frames)
+        yield Clip(track.index, start, end, burst.repeats, pixels)
+
+    def _note(self, track: Track, burst: Burst[Frame], places: tuple[int, ...], boxes: Floats) -> _Followed:
+        start, end = _times(burst.frames[places[0] : places[-1] + 1])
+        followed = self._followed.setdefault(track.index, _Followed(start, end))
+        followed.end_ms = max(followed.end_ms, end)
+        followed.frames += len(burst.frames) - burst.repeats
+        followed.boxes.extend(boxes[list(places)])
+        return followed
+
+    def _cut(self, burst: Burst[Frame], boxes: Floats) -> Pixels:
+        first = burst.frames[0].picture
+        square = clip_square(boxes, self._spec.box_scale, first.width, first.height)
+        return np.stack([frame.picture.square(square, self._spec.size) for frame in burst.frames])
+
+    def _is_cut(self, frame: Frame) -> bool:
+        now = fingerprint(frame.picture)
+        before, self._last_print = self._last_print, now
+        cut = before is not None and float(np.abs(now - before).mean()) > CUT_LUMA
+        if cut:
+            self._tracker.cut()
+        return cut
+
+    # After the last burst.
+
+    def _conclude(self, decoder: Decoder) -> Observation:
+        duration_ms = max(1, round(decoder.duration * 1000))
+        reasons = []
+        if decoder.frames_damaged:
+            reasons.append(Reason.DECODE_PARTIAL)
+        if decoder.frames_decoded < self._spec.length:
+            reasons.append(Reason.TOO_FEW_FRAMES)
+        if not self._followed:
+            reasons.append(Reason.NO_FACE)
+        if self._crowded:
+            reasons.append(Reason.TOO_MANY_FACES)
+        kbps = round(decoder.video_bytes * 8 / duration_ms)
+        return Observation(
+            duration_ms=duration_ms,
+            width=decoder.width,
+            height=decoder.height,
+            codec=decoder.stream.codec_context.name,
+            tally=Tally(decoder.frames_total, decoder.frames_decoded, 0, decoder.frames_damaged, self._mode),
+            tracklets=tuple(
+                _tracklet(track, self._followed[track.index], decoder, kbps)
+                for track in self._tracker.tracks
+                if track.index in self._followed
+            ),
+            reasons=tuple(reasons),
+        )
+
+
+def _tracklet(track: Track, followed: _Followed, decoder: Decoder, kbps: int) -> Tracklet:
+    boxes = np.stack(followed.boxes)
+    sides = np.maximum((boxes[:, 2] - boxes[:, 0]) * decoder.width, (boxes[:, 3] - boxes[:, 1]) * decoder.height)
+    keypoints = np.stack([points for _, points in track.seen.values()])
+    return Tracklet(
+        index=track.index,
+        start_ms=followed.start_ms,
+        end_ms=followed.end_ms,
+        first_box=as_box(boxes[0]),
+        last_box=as_box(boxes[-1]),
+        box=as_box(np.median(boxes, axis=0)),
+        frames=followed.frames,
+        after_cut=track.after_cut,
+        quality=Quality(
+            face_px=round(float(np.median(sides))),
+            sharpness=_median(followed.sharpness),
+            brightness=_median(followed.brightness),
+            frontality=frontality(keypoints, decoder.width, decoder.height),
+            bitrate_kbps=kbps,
+        ),
+    )
+
+
+def frontality(keypoints: Floats, width: int, height: int) -> float:
+    """Median over probes (p, 6, 2) of how well the nose sits between the eyes: 1 in the middle, 0 at or beyond one."""
+    points = keypoints * np.array([width, height], np.float32)
+    eyes = points[:, 1] - points[:, 0]
+    middle = (points[:, 1] + points[:, 0]) / 2
+    span = np.maximum((eyes * eyes).sum(axis=1), 1.0)
+    aside = np.abs(((points[:, 2] - middle) * eyes).sum(axis=1)) / span * 2
+    return round(float(np.median(np.clip(1 - aside, 0, 1))), 4)
+
+
+def _thinned(frames: Iterator[Frame], decoder: Decoder, max_fps: float) -> Iterator[Frame]:
+    """Every k-th frame, so that the rate stays under the model's."""
+    rate = decoder.stream.average_rate or decoder.stream.guessed_rate or 25
+    every = max(1, int(np.ceil(float(rate) / max_fps)))
+    return (frame for frame in frames if frame.index % every == 0)
+
+
+def _times(frames: tuple[Frame, ...]) -> tuple[int, int]:
+    step = frames[-1].time - frames[-2].time if len(frames) > 1 else 0
+    return round(frames[0].time * 1000), max(round(frames[0].time * 1000) + 1, round((frames[-1].time + step) * 1000))
+
+
+def _face_of(pixels: Pixels, scale: float) -> Pixels:
+    margin = round(len(pixels) * (1 - 1 / scale) / 2)
+    return pixels[margin : len(pixels) - margin, margin : len(pixels) - margin]
+
+
+def _median(values: list[float]) -> float:
+    return round(float(np.median(values)), 4) if values else 0.0
+
+
+def _nothing(mode: Mode) -> Observation:
+    return Observation(1, 0, 0, "", Tally(0, 0, 0, 0, mode), reasons=(Reason.NO_VIDEO,))

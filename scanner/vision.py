@@ -1,0 +1,132 @@
+"""Pixels to pixels: planes to RGB, squares out of pictures, and what can be measured of a face. OpenCV lives here.
+
+A picture stays in the decoder's planes (Y, U, V). Only what is looked at becomes RGB: a small copy for the
+face detector and the squares that clips are made of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from scanner.core.types import Pixels
+
+Square = tuple[int, int, int]
+"""x0, y0 and side in pixels of the picture; may reach outside of it."""
+
+# Rows give R, G, B from (Y, U, V, 1). ITU-R BT.601 and BT.709, each for limited and full range.
+_KR_KB = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593)}
+
+
+def rgb_matrix(standard: str, *, full_range: bool) -> NDArray[np.float32]:
+    """(3, 4) matrix from Y'CbCr codes in [0, 255] to R'G'B' in [0, 255].
+
+    Args:
+        standard: "bt601", "bt709" or "bt2020".
+        full_range: whether codes span [0, 255] rather than [16, 235] (luma) and [16, 240] (chroma).
+    """
+    kr, kb = _KR_KB[standard]
+    kg = 1 - kr - kb
+    luma, chroma, black = (1.0, 1.0, 0.0) if full_range else (255 / 219, 255 / 224, 16.0)
+    u_to_b, v_to_r = 2 * (1 - kb) * chroma, 2 * (1 - kr) * chroma
+    u_to_g, v_to_g = -u_to_b * kb / kg, -v_to_r * kr / kg
+    rows = np.array([[luma, 0, v_to_r], [luma, u_to_g, v_to_g], [luma, u_to_b, 0]])
+    offset = -rows @ np.array([black, 128.0, 128.0])
+    return np.column_stack([rows, offset]).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded frame in its planes, upright."""
+
+    y: Pixels
+    """(H, W) luma"""
+    u: Pixels
+    """(ceil(H / 2), ceil(W / 2)) blue-difference chroma, 4:2:0"""
+    v: Pixels
+    matrix: NDArray[np.float32]
+    """(3, 4) see rgb_matrix"""
+
+    @property
+    def height(self) -> int:
+        return int(self.y.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.y.shape[1])
+
+    def rotated(self, quarter_turns: int) -> Picture:
+        """Turned counter-clockwise by quarter turns, without copying."""
+        if quarter_turns % 4 == 0:
+            return self
+        return Picture(*(np.rot90(plane, quarter_turns) for plane in (self.y, self.u, self.v)), self.matrix)
+
+    def small(self, longest_px: int) -> Pixels:
+        """The whole picture as (h, w, 3) RGB, the longer side at most `longest_px`."""
+        scale = min(1.0, longest_px / max(self.width, self.height))
+        size = max(1, round(self.width * scale)), max(1, round(self.height * scale))
+        return self._rgb([_resized(plane, size) for plane in (self.y, self.u, self.v)])
+
+    def square(self, square: Square, size: int) -> Pixels:
+        """(size, size, 3) RGB of a square of the picture; edges repeat outside the picture."""
+        x0, y0, side = square
+        half = side // 2
+        luma = _cut(self.y, x0, y0, side)
+        chroma = [_cut(plane, x0 // 2, y0 // 2, half) for plane in (self.u, self.v)]
+        return self._rgb([_resized(plane, (size, size)) for plane in (luma, *chroma)])
+
+    def _rgb(self, planes: list[Pixels]) -> Pixels:
+        return cast(Pixels, cv2.transform(cv2.merge(planes), self.matrix))
+
+
+def fingerprint(picture: Picture) -> NDArray[np.float32]:
+    """(18, 32) luma of the picture in [0, 255], sparsely sampled: enough to notice a scene cut."""
+    rows = np.linspace(0, picture.height - 1, 18).astype(np.intp)
+    columns = np.linspace(0, picture.width - 1, 32).astype(np.intp)
+    return picture.y[np.ix_(rows, columns)].astype(np.float32)
+
+
+def sharpness(pixels: Pixels) -> float:
+    """How much detail a second blur takes away, in [0, 1]; 0 is blurred already.
+
+    One minus the blur effect of Crete, Dolmiere, Ladret and Nicolas (2007), "The blur effect: perception and
+    estimation with a new no-reference perceptual blur metric", on the luma of an (H, W, 3) RGB picture.
+    """
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    remaining = []
+    for axis, kernel in ((0, (1, 9)), (1, (9, 1))):
+        before = np.abs(np.diff(grey, axis=axis))
+        after = np.abs(np.diff(cv2.blur(grey, kernel), axis=axis))
+        lost = np.maximum(0.0, before - after).sum()
+        remaining.append(1.0 - float(lost) / max(float(before.sum()), 1e-6))
+    return round(1.0 - max(remaining), 4)
+
+
+def brightness(pixels: Pixels) -> float:
+    """Mean luma of an (H, W, 3) RGB picture, in [0, 1]."""
+    return round(float(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).mean()) / 255.0, 4)
+
+
+def single_threaded() -> None:
+    """Keeps OpenCV to the calling thread: cells are parallel to each other, not inside."""
+    cv2.setNumThreads(1)
+
+
+def _resized(plane: Pixels, size: tuple[int, int]) -> Pixels:
+    shrinks = size[0] * size[1] < plane.shape[0] * plane.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cast(Pixels, cv2.resize(plane, size, interpolation=how))
+
+
+def _cut(plane: Pixels, x0: int, y0: int, side: int) -> Pixels:
+    height, width = plane.shape
+    inner = plane[max(0, y0) : max(0, min(height, y0 + side)), max(0, x0) : max(0, min(width, x0 + side))]
+    top, left = max(0, -y0), max(0, -x0)
+    bottom, right = max(0, y0 + side - height), max(0, x0 + side - width)
+    if top or left or bottom or right:
+        return cast(Pixels, cv2.copyMakeBorder(inner, top, bottom, left, right, cv2.BORDER_REPLICATE))
+    return inner
