@@ -9,7 +9,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.core.types import Clip, ClipSpec, Detections, Mode, ModelRef, Observation, Pixels, Segment, Source
+from scanner.core.types import (
+    Clip,
+    ClipSpec,
+    Detections,
+    Mode,
+    ModelRef,
+    Observation,
+    Pixels,
+    Segment,
+    Source,
+)
 
 
 class FaceDetector(Protocol):
@@ -109,7 +119,7 @@ class Subscription(Protocol):
     def resume(self, places: Iterable[Place]) -> None: ...
 
     def commit(self, outputs: Sequence[Record], offsets: Mapping[Place, int]) -> None:
-        """Makes outputs durable and moves the group past `offsets` (the next to read). Raises BrokerUnavailableError."""
+        """Makes outputs durable and moves the group to `offsets` (next to read). Raises BrokerUnavailableError."""
 
     def close(self) -> None:
         """Leaves the group. Uncommitted records are delivered again, to somebody else."""

@@ -63,7 +63,8 @@ class Picture:
         """Turned counter-clockwise by quarter turns, without copying."""
         if quarter_turns % 4 == 0:
             return self
-        return Picture(*(np.rot90(plane, quarter_turns) for plane in (self.y, self.u, self.v)), self.matrix)
+        y, u, v = (np.rot90(plane, quarter_turns) for plane in (self.y, self.u, self.v))
+        return Picture(y, u, v, self.matrix)
 
     def small(self, longest_px: int) -> Pixels:
         """The whole picture as (h, w, 3) RGB, the longer side at most `longest_px`."""
@@ -84,9 +85,9 @@ class Picture:
 
 
 def fingerprint(picture: Picture) -> NDArray[np.float32]:
-    """(18, 32) luma of the picture in [0, 255], sparsely sampled: enough to notice a scene cut."""
-    rows = np.linspace(0, picture.height - 1, 18).astype(np.intp)
-    columns = np.linspace(0, picture.width - 1, 32).astype(np.intp)
+    """(9, 16) luma of the picture in [0, 255], sparsely sampled: enough to notice a scene cut."""
+    rows = np.linspace(0, picture.height - 1, 9).astype(np.intp)
+    columns = np.linspace(0, picture.width - 1, 16).astype(np.intp)
     return picture.y[np.ix_(rows, columns)].astype(np.float32)
 
 

@@ -1,10 +1,10 @@
 """Which frames make a clip, and which square of the picture it shows.
 
-    frames   0 1 2 3 4 5 6 7 8 9 A      T = 4
-    patrol   [-----)
-    inspect  [-----)[-----)
-    full     [-----)[-----)
-                       [-----)          ends at the last frame; its first frame repeats (`repeats` = 1)
+frames   0 1 2 3 4 5 6 7 8 9 A      T = 4
+patrol   [-----)
+inspect  [-----)[-----)
+full     [-----)[-----)
+                   [-----)          ends at the last frame; its first frame repeats (`repeats` = 1)
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ def iou(left: Floats, right: Floats) -> Floats:
     area_left = np.prod(left[:, 2:] - left[:, :2], axis=1)
     area_right = np.prod(right[:, 2:] - right[:, :2], axis=1)
     union = area_left[:, None] + area_right[None, :] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    overlap: Floats = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return overlap
 
 
 def match(known: Floats, seen: Floats, least: float = LEAST_AFFINITY) -> list[tuple[int, int]]:

@@ -1,6 +1,6 @@
 """The nouns every floor shares: frozen, checked at birth, with the unit or shape under each field.
 
-    Segment ──observe──▶ Observation + Clips ──score──▶ ClipScores ──conclude──▶ Verdict, Alerts, StreamState
+Segment ──observe──▶ Observation + Clips ──score──▶ ClipScores ──conclude──▶ Verdict, Alerts, StreamState
 """
 
 from __future__ import annotations
@@ -237,6 +237,10 @@ class Observation:
     tracklets: tuple[Tracklet, ...] = ()
     reasons: tuple[Reason, ...] = ()
     """about the whole segment"""
+    opening: str = ""
+    """luma of the first picture, sparsely sampled, hex; tells a scene cut between two segments"""
+    closing: str = ""
+    """luma of the last picture that was looked at"""
     sandbox: tuple[str, ...] = ()
     """the layers that confined the decoder"""
 
@@ -267,6 +271,8 @@ class StreamState:
     mode: Mode = Mode.PATROL
     calm_segments: int = 0
     tracks: tuple[TrackState, ...] = ()
+    closing: str = ""
+    """luma of the last picture seen (see Observation)"""
 
 
 @dataclass(frozen=True, slots=True)

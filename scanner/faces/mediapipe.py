@@ -47,7 +47,7 @@ class MediapipeDetector:
         boxes = [face.bounding_box for face in faces]
         corners = [(b.origin_x, b.origin_y, b.origin_x + b.width, b.origin_y + b.height) for b in boxes]
         return Detections(
-            boxes=np.asarray(corners, np.float32) / np.array([width, height, width, height], np.float32),
+            boxes=np.array(corners, np.float32) / np.array([width, height, width, height], np.float32),
             scores=np.array([face.categories[0].score for face in faces], np.float32),
             keypoints=np.array([[(p.x, p.y) for p in face.keypoints] for face in faces], np.float32),
         )

@@ -160,5 +160,5 @@ def _planar(frame: VideoFrame) -> VideoFrame:
 
 
 def _plane(plane: VideoPlane, width: int, height: int) -> Pixels:
-    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    rows: Pixels = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     return rows[:height, :width]

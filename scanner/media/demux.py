@@ -20,7 +20,8 @@ FORMATS = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "mpegts", "flv", "matroska"
 
 CODECS = (
     "h264", "hevc", "vp8", "vp9", "libvpx", "libvpx-vp9", "av1", "libdav1d", "mpeg4", "mpeg2video", "mpeg1video", "h263",
-    "flv", "mjpeg", "msmpeg4", "msmpeg4v2", "wmv1", "wmv2", "vp6", "vp6f", "theora", "prores", "dnxhd", "rawvideo", "ffv1",
+    "flv", "mjpeg", "msmpeg4", "msmpeg4v2", "wmv1", "wmv2", "vp6", "vp6f", "theora", "prores", "dnxhd", "rawvideo",
+    "ffv1",
 )  # fmt: skip
 """software decoders a cell may open"""
 

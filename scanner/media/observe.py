@@ -1,6 +1,6 @@
 """Observe: bytes of a segment to clips of faces. Runs inside a decode cell, keeps nothing between two segments.
 
-    packets ─decode─▶ frames ─bursts─▶ T frames ─probe, track─▶ faces ─one square a face─▶ clips
+packets ─decode─▶ frames ─bursts─▶ T frames ─probe, track─▶ faces ─one square a face─▶ clips
 """
 
 from __future__ import annotations
@@ -51,7 +51,14 @@ class SegmentObserver:
     """Observes one segment: iterate `clips`, then ask for `observation`."""
 
     def __init__(
-        self, payload: bytes, mode: Mode, spec: ClipSpec, *, near: FaceDetector, far: FaceDetector, limits: Limits
+        self,
+        payload: bytes,
+        mode: Mode,
+        spec: ClipSpec,
+        *,
+        near: FaceDetector,
+        far: FaceDetector,
+        limits: Limits,
     ) -> None:
         self._payload = payload
         self._mode = mode
@@ -63,6 +70,7 @@ class SegmentObserver:
         self._followed: dict[int, _Followed] = {}
         self._probe = 0
         self._observation: Observation | None = None
+        self._first_print: Floats | None = None
         self._last_print: Floats | None = None
         self._crowded = False
         self._scored: set[int] = set()
@@ -139,6 +147,8 @@ class SegmentObserver:
     def _is_cut(self, frame: Frame) -> bool:
         now = fingerprint(frame.picture)
         before, self._last_print = self._last_print, now
+        if before is None:
+            self._first_print = now
         cut = before is not None and float(np.abs(now - before).mean()) > CUT_LUMA
         if cut:
             self._tracker.cut()
@@ -170,7 +180,13 @@ class SegmentObserver:
                 if track.index in self._followed
             ),
             reasons=tuple(reasons),
+            opening=_hex(self._first_print),
+            closing=_hex(self._last_print),
         )
+
+
+def _hex(luma: Floats | None) -> str:
+    return "" if luma is None else luma.astype(np.uint8).tobytes().hex()
 
 
 def _tracklet(track: Track, followed: _Followed, decoder: Decoder, kbps: int) -> Tracklet:

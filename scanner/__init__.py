@@ -1,0 +1,1 @@
+"""Scanner: a calibrated, explainable verdict for every face in every stream."""

@@ -1,0 +1,345 @@
+"""Conclude: what is remembered, seen and scored, to one verdict. Pure, so replayable bit for bit.
+
+StreamState, Segment, Observation, ClipScores ──conclude──▶ Verdict, Alerts, StreamState'
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from scanner.core.evidence import alarm_level, combined, updated
+from scanner.core.tracking import match
+from scanner.core.types import (
+    Alert,
+    ClipScore,
+    Edge,
+    Label,
+    Mode,
+    ModelRef,
+    Observation,
+    Provenance,
+    Quality,
+    Reason,
+    Segment,
+    SpanScore,
+    StreamState,
+    Tier,
+    Tracklet,
+    TrackState,
+    TrackVerdict,
+    Verdict,
+)
+
+FORGET_MS = 2_000  # a face away for longer is a new track: nobody can say that it is the same one
+CUT_LUMA = 28.0  # see media.observe; here between the last picture of a segment and the first of the next
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Logit to score: score = 1 / (1 + exp(−(slope · logit + bias))), fitted on held-out people."""
+
+    slope: float = 1.0
+    bias: float = 0.0
+    null_bound: float = 0.35
+    """mean score that a stream of a real face does not exceed (upper conformal quantile)"""
+
+    def score(self, logit: float) -> float:
+        """Calibrated suspicion in [0, 1], rounded to a ten-thousandth."""
+        return round(1.0 / (1.0 + math.exp(-min(60.0, max(-60.0, self.slope * logit + self.bias)))), 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The operator's rules. Its digest is part of every verdict."""
+
+    suspected_from: float = 0.5
+    """score at or above which a face is called suspected"""
+    manipulated_from: float = 0.8
+    """score at or above which a face is called manipulated"""
+    min_face_px: int = 48
+    min_sharpness: float = 0.15
+    min_brightness: float = 0.06
+    min_frontality: float = 0.0
+    false_alarms_per_1000_h: float = 10.0
+    inspect_from: float = 2.0
+    """evidence (log e-value) at which a patrolled stream is inspected"""
+    calm_segments: int = 5
+    """calm segments in a row after which an inspected stream is patrolled again"""
+    clear_clips: int = 20
+    """clips in a row under the null bound after which an alert is cleared"""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.suspected_from <= self.manipulated_from <= 1:
+            raise ValueError(
+                f"thresholds must rise within [0, 1], got suspected_from={self.suspected_from} and "
+                f"manipulated_from={self.manipulated_from}"
+            )
+
+    @property
+    def sha256(self) -> str:
+        return _digest(json.dumps(asdict(self), sort_keys=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Everything that stays the same between two segments."""
+
+    policy: Policy
+    calibration: Calibration
+    model: ModelRef
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    verdict: Verdict
+    alerts: tuple[Alert, ...]
+    state: StreamState
+
+
+def conclude(
+    state: StreamState, segment: Segment, seen: Observation, scores: Sequence[ClipScore], judge: Judge
+) -> Conclusion:
+    """The one verdict on a segment, the edges it causes and what to remember of the stream.
+
+    A segment whose sequence was concluded before is judged by itself and changes nothing that is remembered.
+    """
+    repeated = segment.sequence < state.next_sequence
+    start = StreamState(segment.stream_id) if repeated else state
+    reasons = [*seen.reasons]
+    if repeated:
+        reasons.append(Reason.REPEATED_SEQUENCE)
+    elif segment.sequence > state.next_sequence:
+        reasons.append(Reason.SEQUENCE_GAP)
+    if segment.end_of_stream:
+        reasons.append(Reason.END_OF_STREAM)
+    known, next_track = _joined(start, segment, seen)
+    faces = [_face(known[tracklet.index], tracklet, segment, scores, judge) for tracklet in seen.tracklets]
+    verdict = _verdict(segment, seen, [face for face, _ in faces], reasons, scores, judge)
+    after, alerts = _edges([track for _, track in faces], verdict, judge)
+    if repeated:
+        return Conclusion(verdict, (), state)
+    return Conclusion(verdict, alerts, _remember(start, segment, seen, after, next_track, verdict, judge.policy))
+
+
+def verdict_id(segment: Segment, judge: Judge) -> str:
+    """32 hex digits: the same stream, place, bytes, model and policy always give the same."""
+    facts = [
+        segment.stream_id,
+        str(segment.sequence),
+        segment.sha256,
+        judge.model.sha256,
+        judge.policy.sha256,
+    ]
+    return _digest("\n".join(facts))[:32]
+
+
+def label_of(score: float | None, policy: Policy) -> Label:
+    """The word for a calibrated score."""
+    if score is None:
+        return Label.INSUFFICIENT_EVIDENCE
+    if score >= policy.manipulated_from:
+        return Label.MANIPULATED
+    return Label.SUSPECTED if score >= policy.suspected_from else Label.NO_MANIPULATION_FOUND
+
+
+def refusals(quality: Quality, frames_scored: int, policy: Policy) -> tuple[Reason, ...]:
+    """Why a face cannot be judged: measured quality only, never the model's own confidence."""
+    if not frames_scored:
+        small = (Reason.FACE_TOO_SMALL,) if quality.face_px < policy.min_face_px else ()
+        return (*small, Reason.TOO_FEW_FRAMES)
+    faults = {
+        Reason.FACE_TOO_SMALL: quality.face_px < policy.min_face_px,
+        Reason.TOO_BLURRY: quality.sharpness < policy.min_sharpness,
+        Reason.TOO_DARK: quality.brightness < policy.min_brightness,
+        Reason.PROFILE: quality.frontality < policy.min_frontality,
+    }
+    return tuple(reason for reason, holds in faults.items() if holds)
+
+
+# Tracks across segments.
+
+
+def _joined(state: StreamState, segment: Segment, seen: Observation) -> tuple[dict[int, TrackState], int]:
+    """Tracklet index to the track it goes on with, or to a new one; and the next track's number."""
+    candidates = [] if _cut_before(state, seen) else list(state.tracks)
+    arrivals = [tracklet for tracklet in seen.tracklets if not tracklet.after_cut]
+    candidates = [
+        track
+        for track in candidates
+        if arrivals and segment.start_ms + arrivals[0].start_ms - track.seen_ms <= FORGET_MS
+    ]
+    pairs = match(
+        np.array([track.box for track in candidates], np.float32).reshape(-1, 4),
+        np.array([tracklet.first_box for tracklet in arrivals], np.float32).reshape(-1, 4),
+    )
+    known = {arrivals[found].index: candidates[place] for place, found in pairs}
+    number = state.next_track
+    for tracklet in seen.tracklets:
+        if tracklet.index not in known:
+            known[tracklet.index] = TrackState(f"face-{number}", tracklet.first_box, segment.start_ms)
+            number += 1
+    return known, number
+
+
+def _cut_before(state: StreamState, seen: Observation) -> bool:
+    if not state.closing or not seen.opening:
+        return False
+    before, now = (
+        np.frombuffer(bytes.fromhex(luma), np.uint8).astype(np.float32) for luma in (state.closing, seen.opening)
+    )
+    return len(before) != len(now) or float(np.abs(now - before).mean()) > CUT_LUMA
+
+
+# One face.
+
+
+def _face(
+    known: TrackState, tracklet: Tracklet, segment: Segment, scores: Sequence[ClipScore], judge: Judge
+) -> tuple[TrackVerdict, TrackState]:
+    mine = [clip for clip in scores if clip.tracklet == tracklet.index]
+    frames_scored = sum(len(clip.frame_logits) - clip.repeats for clip in mine)
+    reasons = refusals(tracklet.quality, frames_scored, judge.policy)
+    spans = tuple(
+        SpanScore(
+            segment.start_ms + clip.start_ms,
+            segment.start_ms + clip.end_ms,
+            judge.calibration.score(clip.logit),
+        )
+        for clip in mine
+    )
+    track = replace(known, box=tracklet.last_box, seen_ms=segment.start_ms + tracklet.end_ms)
+    score = None
+    if not reasons:
+        score = judge.calibration.score(float(np.mean([clip.logit for clip in mine])))
+        for clip, span in zip(mine, spans, strict=True):
+            if not clip.repeats:
+                track = _weighed(track, span.score, judge)
+    face = TrackVerdict(
+        track_id=track.track_id,
+        label=label_of(score, judge.policy),
+        score=score,
+        evidence=combined(track.evidence),
+        frames_scored=frames_scored,
+        spans=spans,
+        box=tracklet.box,
+        quality=tracklet.quality,
+        reasons=reasons,
+    )
+    return face, track
+
+
+def _weighed(track: TrackState, score: float, judge: Judge) -> TrackState:
+    bound = judge.calibration.null_bound
+    calm = track.calm_clips + 1 if score <= bound else 0
+    return replace(track, evidence=updated(track.evidence, score, bound), calm_clips=calm)
+
+
+# The segment.
+
+
+def _verdict(
+    segment: Segment,
+    seen: Observation,
+    faces: list[TrackVerdict],
+    reasons: list[Reason],
+    scores: Sequence[ClipScore],
+    judge: Judge,
+) -> Verdict:
+    judged = [face.score for face in faces if face.score is not None]
+    score = max(judged) if judged else None
+    if score is None:
+        reasons = [*reasons, *(reason for face in faces for reason in face.reasons)]
+    label = label_of(score, judge.policy)
+    frames_scored = sum(len(clip.frame_logits) - clip.repeats for clip in scores)
+    return Verdict(
+        verdict_id=verdict_id(segment, judge),
+        stream_id=segment.stream_id,
+        sequence=segment.sequence,
+        start_ms=segment.start_ms,
+        end_ms=segment.start_ms + seen.duration_ms,
+        label=label,
+        score=score,
+        reasons=tuple(dict.fromkeys(reasons)),
+        tracks=tuple(faces),
+        provenance=_provenance(segment, label),
+        coverage=replace(seen.tally, frames_scored=frames_scored),
+        model=judge.model,
+        policy_sha256=judge.policy.sha256,
+        sandbox=seen.sandbox,
+    )
+
+
+def _provenance(segment: Segment, label: Label) -> Provenance:
+    found = label in {Label.MANIPULATED, Label.SUSPECTED}
+    tier = Tier.IS if segment.declared.aigc else Tier.SUSPECTED if found else Tier.NONE
+    return Provenance(segment.declared.aigc, segment.declared.c2pa, tier)
+
+
+# Edges and memory.
+
+
+def _edges(tracks: list[TrackState], verdict: Verdict, judge: Judge) -> tuple[list[TrackState], tuple[Alert, ...]]:
+    level = alarm_level(judge.policy.false_alarms_per_1000_h)
+    after, alerts = [], []
+    for track in tracks:
+        evidence = combined(track.evidence)
+        if not track.alerted and evidence >= level:
+            alerts.append(_alert(Edge.RAISED, track, evidence, verdict))
+            track = replace(track, alerted=True)  # noqa: PLW2901 - the loop's own value, passed on
+        elif track.alerted and track.calm_clips >= judge.policy.clear_clips:
+            alerts.append(_alert(Edge.CLEARED, track, evidence, verdict))
+            track = replace(track, alerted=False, evidence=(), calm_clips=0)  # noqa: PLW2901
+        after.append(track)
+    return after, tuple(alerts)
+
+
+def _alert(edge: Edge, track: TrackState, evidence: float, verdict: Verdict) -> Alert:
+    spans = next((face.spans for face in verdict.tracks if face.track_id == track.track_id), ())
+    return Alert(
+        alert_id=_digest(f"{verdict.verdict_id}\n{track.track_id}\n{edge}")[:32],
+        edge=edge,
+        stream_id=verdict.stream_id,
+        track_id=track.track_id,
+        sequence=verdict.sequence,
+        at_ms=verdict.end_ms,
+        evidence=evidence,
+        spans=spans,
+        verdict_id=verdict.verdict_id,
+    )
+
+
+def _remember(
+    state: StreamState,
+    segment: Segment,
+    seen: Observation,
+    tracks: list[TrackState],
+    next_track: int,
+    verdict: Verdict,
+    policy: Policy,
+) -> StreamState:
+    here = {track.track_id for track in tracks}
+    away = [t for t in state.tracks if t.track_id not in here and verdict.end_ms - t.seen_ms <= FORGET_MS]
+    rising = any(face.evidence >= policy.inspect_from for face in verdict.tracks) or (
+        verdict.score is not None and verdict.score >= policy.suspected_from
+    )
+    calm = 0 if rising else state.calm_segments + 1
+    mode = Mode.INSPECT if rising or (state.mode is Mode.INSPECT and calm < policy.calm_segments) else Mode.PATROL
+    return StreamState(
+        stream_id=segment.stream_id,
+        next_sequence=segment.sequence + 1,
+        next_track=next_track,
+        mode=mode,
+        calm_segments=calm,
+        tracks=(*tracks, *away),
+        closing=seen.closing,
+    )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
