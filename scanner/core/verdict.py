@@ -50,8 +50,8 @@ class Calibration:
     """mean score that a stream of a real face does not exceed (upper conformal quantile)"""
 
     def score(self, logit: float) -> float:
-        """Calibrated suspicion in [0, 1], rounded to a ten-thousandth."""
-        return round(1.0 / (1.0 + math.exp(-min(60.0, max(-60.0, self.slope * logit + self.bias)))), 4)
+        """Calibrated suspicion in [0, 1], rounded to a millionth."""
+        return round(1.0 / (1.0 + math.exp(-min(60.0, max(-60.0, self.slope * logit + self.bias)))), 6)
 
 
 @dataclass(frozen=True, slots=True)

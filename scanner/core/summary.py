@@ -1,0 +1,86 @@
+"""Many verdicts on one path to one line: the most suspicious face, and when."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from scanner.core.types import Label, Reason, SpanScore, Verdict
+from scanner.core.verdict import Policy, label_of
+
+WORST_SHARE = 0.1
+LEAST_CLIPS = 6  # about 3 s at 30 fps
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The line `scan` prints after the last segment of a path."""
+
+    uri: str
+    label: Label
+    score: float | None
+    """calibrated, in [0, 1]; of the most suspicious face over the whole path (see path_score)"""
+    spans: tuple[SpanScore, ...]
+    """stretches at or above `suspected_from`, media time"""
+    duration_ms: int
+    faces: int
+    reasons: tuple[Reason, ...] = ()
+    type: Literal["summary"] = "summary"
+
+
+def path_score(scores: Sequence[float]) -> float:
+    """The score of one face over a whole path, from the scores of its clips.
+
+    The mean, in log-odds, of the most suspicious tenth of its clips and at least of six (about 3 s): a short forgery
+    in a long video is not averaged away, as a mean over everything would, and no single clip decides, as a maximum
+    would. A face with six clips or fewer has the plain mean.
+    """
+    count = max(LEAST_CLIPS, math.ceil(len(scores) * WORST_SHARE))
+    worst = sorted(scores, reverse=True)[:count]
+    mean = sum(_log_odds(score) for score in worst) / len(worst)
+    return round(1 / (1 + math.exp(-mean)), 6)
+
+
+def summarise(uri: str, verdicts: Iterable[Verdict], policy: Policy) -> Summary:
+    """One summary of a path's verdicts, in order. A face without a sufficient clip does not count."""
+    clips: dict[str, list[SpanScore]] = {}
+    faces: set[str] = set()
+    reasons: list[Reason] = []
+    duration_ms = 0
+    for verdict in verdicts:
+        duration_ms = max(duration_ms, verdict.end_ms)
+        reasons.extend(verdict.reasons)
+        for face in verdict.tracks:
+            faces.add(face.track_id)
+            if face.score is not None:
+                clips.setdefault(face.track_id, []).extend(face.spans)
+    scores = [path_score([span.score for span in spans]) for spans in clips.values()]
+    score = max(scores, default=None)
+    return Summary(
+        uri=uri,
+        label=label_of(score, policy),
+        score=score,
+        spans=suspicious_spans((span for spans in clips.values() for span in spans), policy.suspected_from),
+        duration_ms=duration_ms,
+        faces=len(faces),
+        reasons=tuple(dict.fromkeys(reasons)),
+    )
+
+
+def suspicious_spans(spans: Iterable[SpanScore], least: float) -> tuple[SpanScore, ...]:
+    """Spans that score at least `least`, joined where they touch; a joined span has the highest of their scores."""
+    joined: list[SpanScore] = []
+    for span in sorted((s for s in spans if s.score >= least), key=lambda s: (s.start_ms, s.end_ms)):
+        if joined and span.start_ms <= joined[-1].end_ms:
+            last = joined.pop()
+            joined.append(SpanScore(last.start_ms, max(last.end_ms, span.end_ms), max(last.score, span.score)))
+        else:
+            joined.append(span)
+    return tuple(joined)
+
+
+def _log_odds(score: float) -> float:
+    bounded = min(1 - 1e-6, max(1e-6, score))
+    return math.log(bounded / (1 - bounded))

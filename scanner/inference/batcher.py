@@ -1,0 +1,152 @@
+"""Batches across streams: clips from many threads wait a moment for company, then go to the model together."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanner.core.errors import InferenceError
+from scanner.core.types import Clip, ClipScore
+from scanner.ports import ClipModel, Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A clip's score and where the model saw traces."""
+
+    score: ClipScore
+    map: NDArray[np.float32] = field(repr=False)
+    """(T, h, w) in [0, 1]"""
+
+
+@dataclass(slots=True)
+class _Batch:
+    pixels: NDArray[np.uint8]
+    """(B, T, S, S, 3)"""
+    waiting: list[tuple[Clip, Future[Scored]]] = field(default_factory=list)
+    since_s: float = 0.0
+
+
+class Batcher:
+    """Owns the model's threads. Use as a context manager; leaving it waits for what was submitted.
+
+    On the CPU a batch of one clip is already 16 pictures and a fixed batch gives bit-equal scores whatever else is
+    being scored, so `size` is 1 there. On a GPU larger batches fill the device.
+    """
+
+    def __init__(
+        self, model: ClipModel, *, size: int = 1, wait_ms: float = 5.0, threads: int = 1, ahead: int = 2
+    ) -> None:
+        """
+        Args:
+            size: clips in a full batch.
+            wait_ms: how long the first clip of a batch waits for company.
+            threads: batches scored at the same time.
+            ahead: full batches that may wait; `submit` blocks beyond, which holds the cells back.
+        """
+        self._model = model
+        self._size = size
+        self._wait_s = wait_ms / 1000
+        self._free = [self._new() for _ in range(threads + ahead)]
+        self._ready: list[_Batch] = []
+        self._open: _Batch | None = None
+        self._closing = False
+        self._changed = threading.Condition()
+        self._threads = [threading.Thread(target=self._work, name=f"score-{n}") for n in range(threads)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def submit(self, clip: Clip) -> Future[Scored]:
+        """Copies the clip's pixels at once; blocks while every batch is full."""
+        future: Future[Scored] = Future()
+        with self._changed:
+            while self._open is None and not self._free:
+                self._changed.wait()
+            batch = self._open or self._begin()
+            batch.pixels[len(batch.waiting)] = clip.pixels
+            batch.waiting.append((clip, future))
+            if len(batch.waiting) == self._size:
+                self._ready.append(batch)
+                self._open = None
+            self._changed.notify_all()
+        return future
+
+    def _begin(self) -> _Batch:
+        self._open = self._free.pop()
+        self._open.since_s = time.monotonic()
+        return self._open
+
+    def _new(self) -> _Batch:
+        spec = self._model.spec
+        return _Batch(np.empty((self._size, spec.length, spec.size, spec.size, 3), np.uint8))
+
+    def _work(self) -> None:
+        while (batch := self._next()) is not None:
+            try:
+                self._score(batch)
+            finally:
+                with self._changed:
+                    batch.waiting = []
+                    self._free.append(batch)
+                    self._changed.notify_all()
+
+    def _next(self) -> _Batch | None:
+        with self._changed:
+            while True:
+                if self._ready:
+                    return self._ready.pop(0)
+                if self._open is not None:
+                    left = self._open.since_s + self._wait_s - time.monotonic()
+                    if left <= 0 or self._closing:
+                        batch, self._open = self._open, None
+                        return batch
+                    self._changed.wait(left)
+                elif self._closing:
+                    return None
+                else:
+                    self._changed.wait()
+
+    def _score(self, batch: _Batch) -> None:
+        try:
+            scores = self._model.score(batch.pixels[: len(batch.waiting)])
+        except InferenceError as error:
+            for _, future in batch.waiting:
+                future.set_exception(error)
+            return
+        except BaseException as error:
+            for _, future in batch.waiting:
+                future.set_exception(InferenceError(f"scoring thread failed: {error!r}"))
+            raise
+        for place, (clip, future) in enumerate(batch.waiting):
+            future.set_result(_scored(clip, scores, place))
+
+
+def _scored(clip: Clip, scores: Scores, place: int) -> Scored:
+    score = ClipScore(
+        tracklet=clip.tracklet,
+        start_ms=clip.start_ms,
+        end_ms=clip.end_ms,
+        repeats=clip.repeats,
+        logit=round(float(scores.logits[place]), 4),
+        frame_logits=tuple(round(float(logit), 3) for logit in scores.frame_logits[place]),
+    )
+    return Scored(score, scores.maps[place])

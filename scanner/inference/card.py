@@ -1,0 +1,124 @@
+"""A model's card: what a model file promises. Anybody's ONNX model that keeps the promise drops in."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from scanner.core.errors import ModelMismatchError
+from scanner.core.types import ClipSpec, ModelRef
+from scanner.core.verdict import Calibration
+
+FORMAT = "scanner-clip-v1"
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Geometry(Part):
+    """What one clip is."""
+
+    length: int = Field(gt=0, le=256, description="T, frames in a clip")
+    size: int = Field(ge=16, le=1024, description="S, side of the square crop in pixels")
+    box_scale: float = Field(ge=1, le=4, description="side of the crop as a multiple of the face box")
+    max_fps: float = Field(45.0, gt=0, description="above this rate every k-th frame is taken")
+
+
+class CalibrationTable(Part):
+    """How a logit becomes a score, and which scores carry which word."""
+
+    slope: float = Field(gt=0, description="score = 1 / (1 + exp(-(slope * logit + bias)))")
+    bias: float
+    null_bound: float = Field(gt=0, lt=1, description="mean score that a stream of a real face does not exceed")
+    suspected_from: float = Field(ge=0, le=1, description="conformal threshold: at most 5 % of real people above")
+    manipulated_from: float = Field(ge=0, le=1, description="conformal threshold: at most 1 % of real people above")
+    real_clips: int = Field(ge=0, description="n, held-out real videos behind the thresholds")
+    statement: str = ""
+
+
+class Quality(Part):
+    """Below these the model was not measured and the answer is insufficient_evidence."""
+
+    min_face_px: int = 48
+    min_sharpness: float = 0.15
+    min_brightness: float = 0.06
+    min_frontality: float = 0.0
+
+
+class Data(Part):
+    statement: str
+    licences: tuple[str, ...] = ()
+
+
+class Card(Part):
+    """`card.toml` beside `model.onnx`."""
+
+    format: Literal["scanner-clip-v1"]
+    name: str
+    version: str
+    description: str = ""
+    licence: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="digest of model.onnx")
+    geometry: Geometry
+    calibration: CalibrationTable
+    quality: Quality = Quality()
+    data: Data
+    measured: dict[str, object] = Field(default_factory=dict, description="figures with the command behind them")
+
+    @property
+    def spec(self) -> ClipSpec:
+        return ClipSpec(**self.geometry.model_dump())
+
+    @property
+    def ref(self) -> ModelRef:
+        return ModelRef(self.name, self.sha256)
+
+    @property
+    def calibrated(self) -> Calibration:
+        c = self.calibration
+        return Calibration(c.slope, c.bias, c.null_bound)
+
+
+def models_root() -> Path:
+    """The folder of models that came with the package."""
+    packaged = Path(str(resources.files("scanner"))) / "onnx_models"
+    return packaged if packaged.is_dir() else packaged.parent.parent / "onnx_models"
+
+
+def find_model(name_or_path: str) -> Path:
+    """A model's folder, by name among those that came with the package, or by path. Raises ModelMismatchError."""
+    for folder in (Path(name_or_path), models_root() / name_or_path):
+        if (folder / "card.toml").is_file():
+            return folder
+    known = ", ".join(sorted(path.parent.name for path in models_root().glob("*/card.toml"))) or "none"
+    raise ModelMismatchError(f"no model {name_or_path!r}: neither a folder with a card.toml nor one of: {known}")
+
+
+def read_card(folder: Path) -> Card:
+    """Raises ModelMismatchError when the card is malformed or model.onnx is not the file it speaks of."""
+    try:
+        card = Card.model_validate(tomllib.loads((folder / "card.toml").read_text("utf-8")))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ModelMismatchError(f"{folder / 'card.toml'} cannot be read: {error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ModelMismatchError(f"{folder / 'card.toml'}: {place}: {first['msg']}") from error
+    actual = digest(folder / "model.onnx")
+    if actual != card.sha256:
+        raise ModelMismatchError(f"{folder / 'model.onnx'}: card says sha256 {card.sha256[:12]}…, is {actual[:12]}…")
+    return card
+
+
+def digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelMismatchError(f"{path} cannot be read: {error}") from error
