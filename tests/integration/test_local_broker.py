@@ -30,7 +30,7 @@ def test_a_port_that_another_program_holds_is_named(tmp_path: Path) -> None:
 def test_a_folder_keeps_its_port(tmp_path: Path) -> None:
     LocalBroker(tmp_path / "broker", port=9192)
     assert LocalBroker(tmp_path / "broker").bootstrap == "127.0.0.1:9192"
-    with pytest.raises(LocalBrokerError, match="made for 127.0.0.1:9192, not for port 9193"):
+    with pytest.raises(LocalBrokerError, match="not for port 9193"):
         LocalBroker(tmp_path / "broker", port=9193)
 
 
