@@ -154,7 +154,8 @@ class Bus(Protocol):
 
     def publisher(self) -> Publisher: ...
 
-    def reader(self, topics: Sequence[str], *, from_beginning: bool) -> Reader: ...
+    def reader(self, topics: Sequence[str], *, from_beginning: bool, partitions: Sequence[int] | None = None) -> Reader:
+        """All partitions, or only those with the given numbers."""
 
     def create(self, topics: Mapping[str, TopicPlan]) -> list[str]:
         """Creates what is missing and returns its names."""

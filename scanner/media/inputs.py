@@ -9,25 +9,7 @@ from pathlib import Path
 from scanner.core.errors import MediaError
 
 SUFFIXES = frozenset(
-    [
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".ts",
-        ".m2ts",
-        ".mts",
-        ".flv",
-        ".avi",
-        ".mpg",
-        ".mpeg",
-        ".3gp",
-        ".3g2",
-        ".wmv",
-        ".h264",
-        ".hevc",
-    ]
+    (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ts", ".m2ts", ".mts", ".flv", ".avi", ".mpg", ".mpeg", ".3gp", ".3g2")
 )
 STDIN = Path("-")
 

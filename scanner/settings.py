@@ -1,0 +1,217 @@
+"""Every setting, in one frozen tree: flags over SCANNER_… environment variables over a TOML file over defaults.
+
+SCANNER_KAFKA__BOOTSTRAP_SERVERS=broker:9092      one variable a setting, sections divided by two underscores
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from scanner.core.errors import SettingsError
+
+FILE_VARIABLE = "SCANNER_SETTINGS"
+DEFAULT_FILE = Path("scanner.toml")
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Scan(Section):
+    model: str = Field("tempo-s", description="A model's name among those that came along, or the path of its folder.")
+    device: str = Field("auto", description="auto, cpu or cuda:N. One asked for by name and missing is an error.")
+    coverage: Literal["auto", "full", "inspect", "patrol"] = Field(
+        "auto", description="How much is decoded. auto: files in full; live streams patrolled, inspected on suspicion."
+    )
+    cells: int = Field(0, ge=0, le=256, description="Decode cells (processes); 0 is one a core.")
+    score_threads: int = Field(0, ge=0, le=256, description="Batches scored at once on the CPU; 0 is one a core.")
+    batch_size: int = Field(0, ge=0, le=256, description="Clips in a full batch; 0 is 1 on the CPU and 16 on a GPU.")
+    batch_wait_ms: float = Field(5.0, ge=0, le=1000, description="How long a batch's first clip waits for company.")
+    segment_s: float = Field(2.0, gt=0, le=30, description="Length at which files are cut, at the next keyframe.")
+
+
+class Cell(Section):
+    max_pixels: int = Field(8192 * 4352, gt=0, description="Largest picture a cell decodes, width × height.")
+    max_frames: int = Field(8192, gt=0, description="Most frames in one segment.")
+    max_duration_s: float = Field(60.0, gt=0, description="Longest segment.")
+    max_faces: int = Field(16, gt=0, description="Most faces followed at once; the most confident ones are kept.")
+    wall_clock_s: float = Field(60.0, gt=0, description="A cell that takes longer over one segment is killed.")
+    memory_mib: int = Field(1536, gt=0, description="Address space of a cell.")
+
+
+class PolicySettings(Section):
+    suspected_from: float | None = Field(None, ge=0, le=1, description="Score called suspected; unset: the card's.")
+    manipulated_from: float | None = Field(None, ge=0, le=1, description="Score called manipulated; unset: the card's.")
+    min_face_px: int | None = Field(None, ge=0, description="Smallest face that is judged; unset: the card's.")
+    min_sharpness: float | None = Field(None, ge=0, le=1, description="Least sharpness judged; unset: the card's.")
+    min_brightness: float | None = Field(None, ge=0, le=1, description="Least brightness judged; unset: the card's.")
+    min_frontality: float | None = Field(None, ge=0, le=1, description="Least frontality judged; unset: the card's.")
+    false_alarms_per_1000_h: float = Field(10.0, gt=0, description="Alerts a face that is real may cause.")
+    inspect_from: float = Field(2.0, gt=0, description="Evidence (log e-value) from which a stream is inspected.")
+    calm_segments: int = Field(5, gt=0, description="Calm segments after which it is patrolled again.")
+    clear_clips: int = Field(20, gt=0, description="Calm clips after which an alert is cleared.")
+
+
+class Kafka(Section):
+    bootstrap_servers: tuple[str, ...] = Field(("localhost:9092",), description="Brokers to ask first, host:port.")
+    group: str = Field("scanner", description="Consumer group of the workers.")
+    instance: str | None = Field(None, description="Static member name of this worker; unset: a dynamic member.")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How to talk to the brokers."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(None, description="With SASL_*.")
+    username: str | None = Field(None, description="SASL user.")
+    password: SecretStr | None = Field(None, description="SASL password.")
+    ca_file: Path | None = Field(None, description="Certificate authorities that vouch for the brokers, PEM.")
+    cert_file: Path | None = Field(None, description="This client's certificate, PEM.")
+    key_file: Path | None = Field(None, description="This client's key, PEM.")
+
+
+class TopicSettings(Section):
+    segments: str = Field("scanner.segments", description="Encoded video in.")
+    verdicts: str = Field("scanner.verdicts", description="One verdict a segment out.")
+    alerts: str = Field("scanner.alerts", description="Edges: evidence raised, evidence cleared.")
+    states: str = Field("scanner.states", description="What is remembered of each stream; compacted.")
+    deadletters: str = Field("scanner.deadletters", description="Segments that got no verdict, with the reason.")
+    reviews: str = Field("scanner.reviews", description="Decisions of people on verdicts.")
+    partitions: int = Field(12, gt=0, description="Partitions of each topic when created.")
+
+
+class Claims(Section):
+    inline_limit_bytes: int = Field(4 * 1024 * 1024, gt=0, description="Larger segments travel as claim checks.")
+    write_to: str | None = Field(None, description="Where publish stores them: file:///… or s3://bucket/prefix.")
+    file_roots: tuple[Path, ...] = Field((), description="Folders below which file:// claims may lie.")
+    s3_buckets: tuple[str, ...] = Field((), description="Buckets that s3:// claims may name.")
+    s3_endpoint: str | None = Field(None, description="Endpoint of an S3-compatible store.")
+    max_bytes: int = Field(256 * 1024 * 1024, gt=0, description="Largest segment fetched.")
+
+
+class WorkerSettings(Section):
+    commit_interval_ms: int = Field(200, gt=0, description="Answers are made durable at least this often.")
+    pending_mib: int = Field(256, gt=0, description="Fetched and not yet answered bytes; above it, fetching pauses.")
+    drain_s: float = Field(20.0, ge=0, description="On SIGTERM, time to finish what was begun.")
+    metrics_port: int | None = Field(None, ge=0, le=65535, description="Port of /metrics; unset: none.")
+
+
+class Log(Section):
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe event shown.")
+    format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON.")
+
+
+_file: ContextVar[Path | None] = ContextVar("settings_file", default=None)
+
+
+class Settings(BaseSettings):
+    """All settings. Build it with `load`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix="SCANNER_",
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
+    )
+
+    scan: Scan = Scan()
+    cell: Cell = Cell()
+    policy: PolicySettings = PolicySettings()
+    kafka: Kafka = Kafka()
+    topics: TopicSettings = TopicSettings()
+    claims: Claims = Claims()
+    worker: WorkerSettings = WorkerSettings()
+    log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(  # the signature is pydantic's
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (
+            init_settings,
+            _Environment(settings_cls, env_settings),
+            TomlConfigSettingsSource(settings_cls, _file.get()),
+        )
+
+
+class _Environment(PydanticBaseSettingsSource):
+    """Environment variables, less the one that names the settings file."""
+
+    def __init__(self, settings_cls: type[BaseSettings], inner: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings_cls)
+        self._inner = inner
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return self._inner.get_field_value(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        return {name: value for name, value in self._inner().items() if name != "settings"}
+
+
+def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
+    """Reads the settings. Raises SettingsError naming the setting.
+
+    Args:
+        file: a TOML file; without it the one SCANNER_SETTINGS names, or ./scanner.toml if there is one.
+        flags: values from the command line, keyed "section.name"; None values do not count.
+    """
+    path = settings_file(file)
+    token = _file.set(path)
+    try:
+        return Settings(**_tree(flags or {}))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"setting {place}: {first['msg']} (got {first.get('input')!r:.80})") from error
+    except (ValueError, OSError) as error:
+        raise SettingsError(f"settings cannot be read from {path or 'the environment'}: {error}") from error
+    finally:
+        _file.reset(token)
+
+
+def settings_file(file: Path | None) -> Path | None:
+    """The file that `load` reads. Raises SettingsError when one was named and is not there."""
+    named = file or (Path(os.environ[FILE_VARIABLE]) if FILE_VARIABLE in os.environ else None)
+    if named is not None and not named.is_file():
+        raise SettingsError(f"settings file {named} does not exist")
+    return named or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
+
+
+def origins(settings: Settings, file: Path | None, flags: Mapping[str, Any]) -> Iterator[tuple[str, Any, str, str]]:
+    """For every setting: its dotted name, value, where the value came from, and what it means."""
+    import tomllib  # noqa: PLC0415 - only `config show` asks
+
+    path = settings_file(file)
+    written = tomllib.loads(path.read_text("utf-8")) if path else {}
+    environment = {name.lower() for name in os.environ}
+    for section_name in Settings.model_fields:
+        section = getattr(settings, section_name)
+        for name, field in type(section).model_fields.items():
+            if flags.get(f"{section_name}.{name}") is not None:
+                origin = "flag"
+            elif f"scanner_{section_name}__{name}" in environment:
+                origin = f"SCANNER_{section_name}__{name}".upper()
+            elif name in written.get(section_name, {}):
+                origin = str(path)
+            else:
+                origin = "default"
+            yield f"{section_name}.{name}", getattr(section, name), origin, field.description or ""
+
+
+def _tree(flags: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    tree: dict[str, dict[str, Any]] = {}
+    for dotted, value in flags.items():
+        if value is not None:
+            section, name = dotted.split(".")
+            tree.setdefault(section, {})[name] = value
+    return tree
