@@ -6,18 +6,29 @@ SCANNER_KAFKA__BOOTSTRAP_SERVERS=broker:9092      one variable a setting, sectio
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Iterator, Mapping
-from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from scanner.core.errors import SettingsError
 
+PREFIX = "SCANNER_"
 FILE_VARIABLE = "SCANNER_SETTINGS"
 DEFAULT_FILE = Path("scanner.toml")
+
+
+ItemT = TypeVar("ItemT")
+
+
+def _listed(value: Any) -> Any:
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+Listed = Annotated[tuple[ItemT, ...], BeforeValidator(_listed)]
+"""in TOML a list; in an environment variable divided by commas"""
 
 
 class Section(BaseModel):
@@ -60,7 +71,7 @@ class PolicySettings(Section):
 
 
 class Kafka(Section):
-    bootstrap_servers: tuple[str, ...] = Field(("localhost:9092",), description="Brokers to ask first, host:port.")
+    bootstrap_servers: Listed[str] = Field(("localhost:9092",), description="Brokers to ask first, host:port.")
     group: str = Field("scanner", description="Consumer group of the workers.")
     instance: str | None = Field(None, description="Static member name of this worker; unset: a dynamic member.")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
@@ -87,8 +98,8 @@ class TopicSettings(Section):
 class Claims(Section):
     inline_limit_bytes: int = Field(4 * 1024 * 1024, gt=0, description="Larger segments travel as claim checks.")
     write_to: str | None = Field(None, description="Where publish stores them: file:///… or s3://bucket/prefix.")
-    file_roots: tuple[Path, ...] = Field((), description="Folders below which file:// claims may lie.")
-    s3_buckets: tuple[str, ...] = Field((), description="Buckets that s3:// claims may name.")
+    file_roots: Listed[Path] = Field((), description="Folders below which file:// claims may lie.")
+    s3_buckets: Listed[str] = Field((), description="Buckets that s3:// claims may name.")
     s3_endpoint: str | None = Field(None, description="Endpoint of an S3-compatible store.")
     max_bytes: int = Field(256 * 1024 * 1024, gt=0, description="Largest segment fetched.")
 
@@ -105,19 +116,8 @@ class Log(Section):
     format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON.")
 
 
-_file: ContextVar[Path | None] = ContextVar("settings_file", default=None)
-
-
-class Settings(BaseSettings):
+class Settings(Section):
     """All settings. Build it with `load`."""
-
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        env_prefix="SCANNER_",
-        env_nested_delimiter="__",
-        nested_model_default_partial_update=True,
-    )
 
     scan: Scan = Scan()
     cell: Cell = Cell()
@@ -128,34 +128,9 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     log: Log = Log()
 
-    @classmethod
-    def settings_customise_sources(  # the signature is pydantic's
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (
-            init_settings,
-            _Environment(settings_cls, env_settings),
-            TomlConfigSettingsSource(settings_cls, _file.get()),
-        )
 
-
-class _Environment(PydanticBaseSettingsSource):
-    """Environment variables, less the one that names the settings file."""
-
-    def __init__(self, settings_cls: type[BaseSettings], inner: PydanticBaseSettingsSource) -> None:
-        super().__init__(settings_cls)
-        self._inner = inner
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        return self._inner.get_field_value(field, field_name)
-
-    def __call__(self) -> dict[str, Any]:
-        return {name: value for name, value in self._inner().items() if name != "settings"}
+Tree = dict[str, dict[str, Any]]
+"""section to setting to value, as one source gives them"""
 
 
 def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
@@ -165,18 +140,29 @@ def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Se
         file: a TOML file; without it the one SCANNER_SETTINGS names, or ./scanner.toml if there is one.
         flags: values from the command line, keyed "section.name"; None values do not count.
     """
-    path = settings_file(file)
-    token = _file.set(path)
+    merged: Tree = {}
+    for source in (_written(settings_file(file)), _environment(), _given(flags or {})):
+        for section, values in source.items():
+            merged[section] = {**merged.get(section, {}), **values} if isinstance(values, dict) else values
     try:
-        return Settings(**_tree(flags or {}))
+        return Settings.model_validate(merged)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise SettingsError(f"setting {place}: {first['msg']} (got {first.get('input')!r:.80})") from error
-    except (ValueError, OSError) as error:
-        raise SettingsError(f"settings cannot be read from {path or 'the environment'}: {error}") from error
-    finally:
-        _file.reset(token)
+
+
+def origins(
+    settings: Settings, file: Path | None = None, flags: Mapping[str, Any] | None = None
+) -> Iterator[tuple[str, Any, str, str]]:
+    """For every setting: its dotted name, value, where the value came from, and what it means."""
+    path = settings_file(file)
+    sources = (("flag", _given(flags or {})), ("environment", _environment()), (str(path), _written(path)))
+    for section_name in Settings.model_fields:
+        section = getattr(settings, section_name)
+        for name, field in type(section).model_fields.items():
+            origin = next((told for told, tree in sources if name in tree.get(section_name, {})), "default")
+            yield f"{section_name}.{name}", getattr(section, name), origin, field.description or ""
 
 
 def settings_file(file: Path | None) -> Path | None:
@@ -187,31 +173,22 @@ def settings_file(file: Path | None) -> Path | None:
     return named or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
 
 
-def origins(settings: Settings, file: Path | None, flags: Mapping[str, Any]) -> Iterator[tuple[str, Any, str, str]]:
-    """For every setting: its dotted name, value, where the value came from, and what it means."""
-    import tomllib  # noqa: PLC0415 - only `config show` asks
-
-    path = settings_file(file)
-    written = tomllib.loads(path.read_text("utf-8")) if path else {}
-    environment = {name.lower() for name in os.environ}
-    for section_name in Settings.model_fields:
-        section = getattr(settings, section_name)
-        for name, field in type(section).model_fields.items():
-            if flags.get(f"{section_name}.{name}") is not None:
-                origin = "flag"
-            elif f"scanner_{section_name}__{name}" in environment:
-                origin = f"SCANNER_{section_name}__{name}".upper()
-            elif name in written.get(section_name, {}):
-                origin = str(path)
-            else:
-                origin = "default"
-            yield f"{section_name}.{name}", getattr(section, name), origin, field.description or ""
+def _written(path: Path | None) -> Tree:
+    try:
+        return tomllib.loads(path.read_text("utf-8")) if path else {}
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"settings file {path}: {error}") from error
 
 
-def _tree(flags: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    tree: dict[str, dict[str, Any]] = {}
-    for dotted, value in flags.items():
+def _environment() -> Tree:
+    named = {name[len(PREFIX) :].lower(): value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    return _given({name.replace("__", ".", 1): value for name, value in named.items() if "__" in name})
+
+
+def _given(values: Mapping[str, Any]) -> Tree:
+    tree: Tree = {}
+    for dotted, value in values.items():
         if value is not None:
-            section, name = dotted.split(".")
+            section, _, name = dotted.partition(".")
             tree.setdefault(section, {})[name] = value
     return tree

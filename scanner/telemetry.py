@@ -23,14 +23,12 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self._segments = Counter(
             "scanner_segments",
-            "Segments answered, by outcome (a label, or dead_letter).",
+            "Segments answered, by label or dead_letter.",
             ["outcome"],
             registry=registry,
         )
         self._frames = Counter("scanner_frames", "Frames, by what became of them.", ["fate"], registry=registry)
-        self._abstained = Counter(
-            "scanner_abstentions", "Reasons of insufficient evidence.", ["reason"], registry=registry
-        )
+        self._abstained = Counter("scanner_abstentions", "Reasons for abstaining.", ["reason"], registry=registry)
         self._alerts = Counter("scanner_alerts", "Edges of the sequential test.", ["edge"], registry=registry)
         self._stage = Histogram(
             "scanner_stage_seconds", "Time a segment spent in a stage.", ["stage"], buckets=SECONDS, registry=registry
@@ -43,7 +41,7 @@ class Metrics:
         )
         self._behind = Gauge(
             "scanner_seconds_behind_live",
-            "Age of the last answered segment, a partition.",
+            "Age of the last answered segment.",
             ["partition"],
             registry=registry,
         )
