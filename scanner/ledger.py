@@ -1,0 +1,92 @@
+"""Which segments a worker owes an answer, in the order of their partitions. Pure bookkeeping: no bus, no threads.
+
+partition 0   10 ✔  11 ✔  12 …  13 ✔        answered up to 11: outputs of 10 and 11 may go out with offset 12,
+                                             those of 13 wait, so that outputs and offset move together
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from scanner.ports import Delivery, Place, Record
+
+
+@dataclass(slots=True, eq=False)
+class Debt:
+    """One delivered segment until its answer is committed."""
+
+    delivery: Delivery
+    taken_s: float
+    """monotonic clock when it was delivered"""
+    outputs: tuple[Record, ...] | None = field(default=None, repr=False)
+    """the records that answer it; None while it is being worked on"""
+
+    @property
+    def place(self) -> Place:
+        return self.delivery.record.topic, self.delivery.partition
+
+    @property
+    def size(self) -> int:
+        return len(self.delivery.record.value or b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Answers that may be committed together."""
+
+    debts: tuple[Debt, ...]
+    offsets: dict[Place, int]
+    """the next offset to read, a partition"""
+
+    @property
+    def outputs(self) -> list[Record]:
+        return [record for debt in self.debts for record in debt.outputs or ()]
+
+
+class Ledger:
+    """Feed `take`, settle debts, collect `payable`, confirm with `paid`."""
+
+    def __init__(self) -> None:
+        self._owed: dict[Place, deque[Debt]] = {}
+
+    def take(self, delivery: Delivery, now_s: float) -> Debt:
+        debt = Debt(delivery, now_s)
+        self._owed.setdefault(debt.place, deque()).append(debt)
+        return debt
+
+    def payable(self) -> Payment | None:
+        """The answered head of every partition, or None when no head is answered."""
+        debts: list[Debt] = []
+        offsets: dict[Place, int] = {}
+        for place, owed in self._owed.items():
+            for debt in owed:
+                if debt.outputs is None:
+                    break
+                debts.append(debt)
+                offsets[place] = debt.delivery.offset + 1
+        return Payment(tuple(debts), offsets) if debts else None
+
+    def paid(self, payment: Payment) -> None:
+        gone = set(map(id, payment.debts))
+        for place in payment.offsets:
+            owed = self._owed.get(place)
+            while owed and id(owed[0]) in gone:
+                owed.popleft()
+
+    def drop(self, places: Iterable[Place]) -> None:
+        """Forgets partitions that somebody else answers now."""
+        for place in places:
+            self._owed.pop(place, None)
+
+    def owes(self, debt: Debt) -> bool:
+        """Whether the debt is still ours: its partition was not revoked meanwhile."""
+        return any(debt is other for other in self._owed.get(debt.place, ()))
+
+    def __len__(self) -> int:
+        return sum(len(owed) for owed in self._owed.values())
+
+    @property
+    def pending_bytes(self) -> int:
+        return sum(debt.size for owed in self._owed.values() for debt in owed)
