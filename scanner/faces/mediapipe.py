@@ -55,3 +55,8 @@ class MediapipeDetector:
     def close(self) -> None:
         """Frees the model; a detector left open complains when the interpreter exits."""
         self._detector.close()
+
+
+def near_and_far() -> tuple[MediapipeDetector, MediapipeDetector]:
+    """The two detectors of a decode cell."""
+    return MediapipeDetector(Range.SHORT), MediapipeDetector(Range.FULL)

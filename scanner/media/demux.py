@@ -19,9 +19,9 @@ FORMATS = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "mpegts", "flv", "matroska"
 """containers whose demuxers only read the bytes they are given; playlists (hls, dash, concat) are not among them"""
 
 CODECS = (
-    "h264", "hevc", "vp8", "vp9", "libvpx", "libvpx-vp9", "av1", "libdav1d", "mpeg4", "mpeg2video", "mpeg1video", "h263",
-    "flv", "mjpeg", "msmpeg4", "msmpeg4v2", "wmv1", "wmv2", "vp6", "vp6f", "theora", "prores", "dnxhd", "rawvideo",
-    "ffv1",
+    "h264", "hevc", "vp8", "vp9", "libvpx", "libvpx-vp9", "av1", "libdav1d", "mpeg4", "mpeg2video", "mpeg1video",
+    "h263", "flv", "mjpeg", "msmpeg4", "msmpeg4v2", "wmv1", "wmv2", "vp6", "vp6f", "theora", "prores", "dnxhd",
+    "rawvideo", "ffv1",
 )  # fmt: skip
 """software decoders a cell may open"""
 
@@ -35,6 +35,9 @@ class Limits:
     max_duration_s: float = 60.0
     max_streams: int = 64
     max_faces: int = 16
+    max_tracklets: int = 1024
+    max_bytes: int = 256 * 1024 * 1024
+    """of one segment; 30 s at 70 Mb/s"""
 
 
 @contextmanager

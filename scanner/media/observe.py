@@ -16,6 +16,7 @@ from scanner.core.tracking import Track, Tracker
 from scanner.core.types import (
     Clip,
     ClipSpec,
+    Detections,
     Floats,
     Mode,
     Observation,
@@ -114,6 +115,9 @@ class SegmentObserver:
             self._crowded = True
             keep = slice(0, self._limits.max_faces)
             found = type(found)(found.boxes[keep], found.scores[keep], found.keypoints[keep])
+        if len(self._tracker.tracks) >= self._limits.max_tracklets:
+            self._crowded = True
+            found = Detections.empty()
         self._tracker.update(number, found)
 
     def _lost_any(self, boxes: Floats) -> bool:

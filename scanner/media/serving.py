@@ -1,0 +1,82 @@
+"""The work of a decode cell: segments come in by the socket, clips go out by the arena, one segment after the other."""
+
+from __future__ import annotations
+
+import socket
+from importlib import import_module
+
+from scanner.core.errors import MediaError
+from scanner.core.types import Clip, ClipSpec, Mode
+from scanner.media.arena import SLOTS, Arena
+from scanner.media.demux import Limits
+from scanner.media.observe import SegmentObserver
+from scanner.media.protocol import Channel, ClosedError, Message
+from scanner.media.sandbox import Confinement, Layer, confine
+from scanner.media.sighted import clip_to, observation_to
+from scanner.ports import FaceDetector
+from scanner.vision import single_threaded
+
+
+def serve(sock: socket.socket, arena: int, layers: frozenset[Layer]) -> None:
+    """Sets up as the first message says, then observes until the parent hangs up."""
+    channel = Channel(sock)
+    orders = channel.hear()
+    spec = ClipSpec(**orders["spec"])
+    single_threaded()
+    near, far = _detectors(orders["detectors"])
+    cell = Cell(channel, Arena(arena, spec, writable=True), spec, Limits(**orders["limits"]), near, far)
+    try:
+        layers |= confine(Confinement(**orders["confinement"]))
+        channel.tell({"ready": sorted(layers)})
+        while True:
+            cell.answer(channel.hear())
+    except ClosedError:
+        pass  # the parent wants no more
+    finally:
+        near.close()
+        far.close()
+
+
+def _detectors(name: str) -> tuple[FaceDetector, FaceDetector]:
+    """The near and the far detector from a factory named "module:function"."""
+    module, function = name.split(":")
+    near, far = getattr(import_module(module), function)()
+    return near, far
+
+
+class Cell:
+    """Observes segments; keeps nothing between two of them but the detectors."""
+
+    def __init__(
+        self, channel: Channel, arena: Arena, spec: ClipSpec, limits: Limits, near: FaceDetector, far: FaceDetector
+    ) -> None:
+        self._channel = channel
+        self._arena = arena
+        self._spec = spec
+        self._limits = limits
+        self._near = near
+        self._far = far
+        self._free: list[int] = []
+
+    def answer(self, order: Message) -> None:
+        """One order of the parent: a segment, or a slot that comes back late."""
+        if "release" in order:
+            return
+        payload = bytes(self._channel.take(order["size"]))
+        self._free = list(range(SLOTS))
+        sighting = SegmentObserver(
+            payload, Mode(order["mode"]), self._spec, near=self._near, far=self._far, limits=self._limits
+        )
+        try:
+            for clip in sighting.clips():
+                self._show(clip)
+            self._channel.tell({"done": observation_to(sighting.observation())})
+        except MediaError as error:
+            self._channel.tell({"rejected": str(error)})
+
+    def _show(self, clip: Clip) -> None:
+        while not self._free:
+            self._free.append(self._channel.hear()["release"])
+        slot = self._free.pop()
+        self._arena.slot(slot)[:] = clip.pixels
+        self._channel.tell({"clip": clip_to(clip), "slot": slot})
