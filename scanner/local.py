@@ -16,6 +16,14 @@ ATTEMPTS = 2  # a lost cell may be the machine's fault once
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """A segment that got its verdict, with what it was reached from."""
+
+    look: Look
+    conclusion: Conclusion
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """A segment that got no verdict: what would be a dead letter on the bus."""
 
@@ -25,7 +33,7 @@ class Refused:
 
 def answers(
     pipeline: Pipeline, segments: Iterator[Segment], *, mode: Mode | None, ahead: int
-) -> Iterator[Conclusion | Refused]:
+) -> Iterator[Answered | Refused]:
     """One answer a segment, in order.
 
     Args:
@@ -61,7 +69,7 @@ def look_again(pipeline: Pipeline, segment: Segment, mode: Mode) -> Look:
 
 def _answer(
     pipeline: Pipeline, states: dict[str, StreamState], segment: Segment, future: Future[Look]
-) -> Conclusion | Refused:
+) -> Answered | Refused:
     try:
         look = future.result()
     except ScannerError as error:
@@ -70,7 +78,7 @@ def _answer(
         return Refused(segment, error)
     conclusion = pipeline.answer(_state(states, segment), look)
     states[segment.stream_id] = conclusion.state
-    return conclusion
+    return Answered(look, conclusion)
 
 
 def _state(states: dict[str, StreamState], segment: Segment) -> StreamState:

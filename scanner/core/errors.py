@@ -95,6 +95,27 @@ class BrokerUnavailableError(ScannerError):
     stage = Stage.PUBLISH
 
 
+class BrokerRefusedError(ScannerError):
+    """The broker answers, and its answer is no: credentials, rights, sizes, versions."""
+
+    disposition = Disposition.HALT
+    stage = Stage.PUBLISH
+
+
+class TopicMissingError(ScannerError):
+    """The topic is not there. Topics are created by a command, never by a misspelt name."""
+
+    disposition = Disposition.HALT
+    stage = Stage.PUBLISH
+
+
+class MembershipLostError(ScannerError):
+    """The group has gone on: poll again, then commit only what is still this member's."""
+
+    disposition = Disposition.RETRY
+    stage = Stage.PUBLISH
+
+
 class SettingsError(ScannerError):
     """A setting is missing or contradicts another one."""
 

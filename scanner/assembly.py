@@ -1,0 +1,137 @@
+"""Settings to wired objects. The only place that builds adapters, and the library's front door."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from scanner.core.types import ClipSpec, Mode, Verdict
+from scanner.core.verdict import Judge, Policy
+from scanner.inference.batcher import Batcher
+from scanner.inference.card import Card, find_model, read_card
+from scanner.inference.onnx import Device, OnnxModel, resolve_device
+from scanner.local import Answered, Refused, answers
+from scanner.media.cell import CellPlan
+from scanner.media.cutter import Cut, cut
+from scanner.media.demux import Limits
+from scanner.media.inputs import STDIN, Input, inputs
+from scanner.media.pool import CellPool
+from scanner.media.sandbox import Confinement
+from scanner.pipeline import Pipeline, Witness
+from scanner.settings import Settings, load
+
+GPU_BATCH = 16
+
+Progress = Callable[[Cut, Answered | Refused], None]
+"""told of every answer, with what is known of the file so far"""
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """Everything that scans, running."""
+
+    pipeline: Pipeline
+    cells: CellPool
+    model: OnnxModel
+    device: Device
+    cell_count: int
+
+
+@contextmanager
+def assembled(settings: Settings, witness: Witness | None = None) -> Iterator[Assembled]:
+    """Starts cells and model; ends them with the block. Raises ScannerError of disposition HALT."""
+    device = resolve_device(settings.scan.device)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = settings.scan.score_threads or (cores if device.kind == "cpu" else 2)
+    size = settings.scan.batch_size or (1 if device.kind == "cpu" else GPU_BATCH)
+    count = settings.scan.cells or cores
+    folder = find_model(settings.scan.model)
+    with CellPool(count, cell_plan(settings, read_card(folder).spec)) as cells:  # they warm up while the model does
+        model = OnnxModel(folder, device, warm_batch=size)
+        judge = Judge(policy_of(settings, model.card), model.card.calibrated, model.ref)
+        with Batcher(model, size=size, wait_ms=settings.scan.batch_wait_ms, threads=threads) as batcher:
+            yield Assembled(Pipeline(cells, batcher, judge, witness), cells, model, device, count)
+
+
+def policy_of(settings: Settings, card: Card) -> Policy:
+    """The operator's rules, with the card's numbers where the operator set none."""
+    wishes = settings.policy.model_dump()
+    promised = {
+        "suspected_from": card.calibration.suspected_from,
+        "manipulated_from": card.calibration.manipulated_from,
+        **card.quality.model_dump(),
+    }
+    return Policy(**{name: promised[name] if value is None else value for name, value in wishes.items()})
+
+
+def mode_of(settings: Settings, *, live: bool) -> Mode | None:
+    """The mode that settings fix, or None where the evidence decides."""
+    if settings.scan.coverage == "auto":
+        return None if live else Mode.FULL
+    return Mode(settings.scan.coverage)
+
+
+def scan(
+    path: str | Path,
+    *,
+    model: str | None = None,
+    device: str | None = None,
+    coverage: str | None = None,
+    settings: Settings | None = None,
+) -> Iterator[Verdict]:
+    """The verdicts on one video, segment by segment, as they are reached.
+
+    Args:
+        path: a file, or a folder or pattern of files.
+        model: a model's name or folder.
+        device: "auto", "cpu" or "cuda:N".
+        coverage: "full" (default), "inspect" or "patrol".
+        settings: instead of those of the environment.
+
+    Raises:
+        MediaError: a file, or one of its segments, cannot be read as video.
+        DeviceUnavailableError: the device asked for is not there.
+    """
+    flags = {"scan.model": model, "scan.device": device, "scan.coverage": coverage}
+    chosen = settings or load(flags=flags)
+    with assembled(chosen) as parts:
+        for item in inputs([str(path)]):
+            for answer in scan_input(parts, item, chosen):
+                if isinstance(answer, Refused):
+                    raise answer.error
+                yield answer.conclusion.verdict
+
+
+def scan_input(
+    parts: Assembled, item: Input, settings: Settings, progress: Progress | None = None
+) -> Iterator[Answered | Refused]:
+    """One answer a segment of one file, in order. Raises MediaError when the file cannot be cut."""
+    mode = mode_of(settings, live=False)
+    source = "-" if item.path == STDIN else item.path
+    with cut(source, stream_id=item.stream_id, target_s=settings.scan.segment_s, limits=limits_of(settings)) as pieces:
+        for answer in answers(parts.pipeline, iter(pieces), mode=mode, ahead=parts.cell_count + 1):
+            if progress is not None:
+                progress(pieces, answer)
+            yield answer
+
+
+def limits_of(settings: Settings) -> Limits:
+    cell = settings.cell
+    return Limits(
+        max_pixels=cell.max_pixels,
+        max_frames=cell.max_frames,
+        max_duration_s=cell.max_duration_s,
+        max_faces=cell.max_faces,
+    )
+
+
+def cell_plan(settings: Settings, spec: ClipSpec) -> CellPlan:
+    return CellPlan(
+        spec=spec,
+        limits=limits_of(settings),
+        confinement=Confinement(address_space_bytes=settings.cell.memory_mib * 1024 * 1024),
+        patience_s=settings.cell.wall_clock_s,
+    )

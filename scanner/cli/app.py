@@ -1,0 +1,61 @@
+"""`scanner`: one file a verb, each imported with the program but heavy only when it runs."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from scanner.cli import config, demo, doctor, kafka, models, publish, scan, tail, topics, worker
+from scanner.cli.common import Exit, complain, quit_quietly
+from scanner.core.errors import ScannerError, SettingsError
+
+app = typer.Typer(
+    name="scanner",
+    help="A calibrated, explainable verdict for every face in every stream.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(scan.scan)
+app.command()(demo.demo)
+app.command()(worker.worker)
+app.command()(publish.publish)
+app.command()(tail.tail)
+app.add_typer(topics.app, name="topics")
+app.add_typer(kafka.app, name="kafka")
+app.add_typer(models.app, name="models")
+app.add_typer(config.app, name="config")
+app.command()(doctor.doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("scanner"))
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """A calibrated, explainable verdict for every face in every stream."""
+
+
+def main() -> None:
+    """Runs a verb; our errors become one line and an exit code, others keep their traceback."""
+    try:
+        app()
+    except SettingsError as error:
+        complain(str(error))
+        sys.exit(Exit.USAGE)
+    except ScannerError as error:
+        complain(str(error))
+        sys.exit(Exit.WORLD)
+    except BrokenPipeError:
+        quit_quietly()
+        sys.exit(Exit.DONE)
+    except KeyboardInterrupt:
+        sys.exit(130)

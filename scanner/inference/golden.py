@@ -1,0 +1,35 @@
+"""Golden scores: a model on this machine must say what it said where it was made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from scanner.core.errors import ModelMismatchError
+from scanner.ports import ClipModel
+
+TOLERANCE = {"cpu": 2e-3, "cuda": 5e-2}  # logits; CPUs differ in fused multiply-adds, GPUs also in TF32 and fp16
+
+
+def verify_golden(model: ClipModel, folder: Path, *, device_kind: str = "cpu") -> float:
+    """Scores the clips of golden.npz again; the largest difference of a logit.
+
+    golden.npz holds `clips` uint8 (N, T, S, S, 3), `clip_logit` (N,) and `frame_logits` (N, T).
+
+    Raises:
+        ModelMismatchError: the file is missing, malformed, or scores differ by more than the tolerance.
+    """
+    path = folder / "golden.npz"
+    try:
+        with np.load(path, allow_pickle=False) as golden:
+            clips, logits, frames = golden["clips"], golden["clip_logit"], golden["frame_logits"]
+    except (OSError, KeyError, ValueError) as error:
+        raise ModelMismatchError(f"{path} cannot be read: {error}") from error
+    scores = model.score(clips)
+    worst = max(float(np.abs(scores.logits - logits).max()), float(np.abs(scores.frame_logits - frames).max()))
+    if worst > TOLERANCE[device_kind]:
+        raise ModelMismatchError(
+            f"{model.ref.name}: golden scores differ by {worst:.2e}, allowed {TOLERANCE[device_kind]}"
+        )
+    return worst
