@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from scanner.bus.kafka import KafkaBus, KafkaConfig
 from scanner.core.types import ClipSpec, Mode, Verdict
 from scanner.core.verdict import Judge, Policy
 from scanner.inference.batcher import Batcher
@@ -20,8 +21,13 @@ from scanner.media.demux import Limits
 from scanner.media.inputs import STDIN, Input, inputs
 from scanner.media.pool import CellPool
 from scanner.media.sandbox import Confinement
+from scanner.media.store import ObjectStore
 from scanner.pipeline import Pipeline, Witness
+from scanner.ports import Bus, TopicPlan
 from scanner.settings import Settings, load
+from scanner.telemetry import Metrics
+from scanner.wire import Topics
+from scanner.worker import Rules, Worker
 
 GPU_BATCH = 16
 
@@ -135,3 +141,70 @@ def cell_plan(settings: Settings, spec: ClipSpec) -> CellPlan:
         confinement=Confinement(address_space_bytes=settings.cell.memory_mib * 1024 * 1024),
         patience_s=settings.cell.wall_clock_s,
     )
+
+
+# The bus.
+
+
+def kafka_bus(settings: Settings) -> KafkaBus:
+    """Apache Kafka as the settings describe it. Raises SettingsError."""
+    kafka = settings.kafka
+    return KafkaBus(
+        KafkaConfig(
+            bootstrap_servers=kafka.bootstrap_servers,
+            instance=kafka.instance,
+            security_protocol=kafka.security_protocol,
+            sasl_mechanism=kafka.sasl_mechanism,
+            username=kafka.username,
+            password=kafka.password.get_secret_value() if kafka.password else None,
+            ca_file=kafka.ca_file,
+            cert_file=kafka.cert_file,
+            key_file=kafka.key_file,
+            max_record_bytes=largest_record(settings),
+        )
+    )
+
+
+def largest_record(settings: Settings) -> int:
+    """Bytes of the largest record: an inline segment with room for its headers, or a verdict with many faces."""
+    return settings.claims.inline_limit_bytes + 1024 * 1024
+
+
+def topics_of(settings: Settings) -> Topics:
+    topics = settings.topics
+    return Topics(topics.segments, topics.verdicts, topics.alerts, topics.states, topics.deadletters, topics.reviews)
+
+
+def topic_plans(settings: Settings) -> dict[str, TopicPlan]:
+    """Every topic and how it is created. Segments and states share their partitioning: one stream, one worker."""
+    topics = topics_of(settings)
+    plan = TopicPlan(settings.topics.partitions, max_record_bytes=largest_record(settings))
+    names = (topics.segments, topics.verdicts, topics.alerts, topics.deadletters, topics.reviews)
+    return {**dict.fromkeys(names, plan), topics.states: replace(plan, compacted=True)}
+
+
+def media_store(settings: Settings) -> ObjectStore:
+    """Where claim checks may point to."""
+    claims = settings.claims
+    return ObjectStore(
+        file_roots=claims.file_roots,
+        s3_buckets=claims.s3_buckets,
+        s3_endpoint=claims.s3_endpoint,
+        max_bytes=claims.max_bytes,
+    )
+
+
+def worker_of(settings: Settings, bus: Bus, parts: Assembled, metrics: Metrics) -> Worker:
+    """A worker that is not yet running."""
+    worker = settings.worker
+    rules = Rules(
+        topics=topics_of(settings),
+        group=settings.kafka.group,
+        mode=mode_of(settings, live=True),
+        lookers=parts.cell_count + 1,
+        commit_interval_s=worker.commit_interval_ms / 1000,
+        pending_bytes=worker.pending_mib * 1024 * 1024,
+        drain_s=worker.drain_s,
+    )
+    metrics.model(parts.model.ref.name, parts.model.ref.sha256)
+    return Worker(bus, parts.pipeline, media_store(settings), metrics, rules)

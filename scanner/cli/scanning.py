@@ -64,9 +64,8 @@ class TablePrinter:
     """One row a path, for people."""
 
     def __init__(self) -> None:
-        self._table = Table(
-            "", "verdict", "score", "faces", "length", "suspicious spans", "path", box=None, pad_edge=False
-        )
+        columns = ("", "verdict", "score", "faces", "length", "suspicious spans", "path")
+        self._table = Table(*columns, box=None, pad_edge=False)
 
     def verdict(self, verdict: Verdict) -> None:
         pass
@@ -163,9 +162,8 @@ def _failed(printer: Printer, outcome: Outcome, failure: Failure) -> None:
 
 def _tell_device(parts: Assembled) -> None:
     device = parts.device
-    errors.print(
-        f"model {parts.model.ref.name} on {device} ({device.reason}), {parts.cell_count} decode cells", style="dim"
-    )
+    told = f"model {parts.model.ref.name} on {device} ({device.reason}), {parts.cell_count} decode cells"
+    errors.print(told, style="dim", markup=False)
 
 
 @contextmanager

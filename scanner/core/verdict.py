@@ -116,7 +116,7 @@ def conclude(
         reasons.append(Reason.REPEATED_SEQUENCE)
     elif segment.sequence > state.next_sequence:
         reasons.append(Reason.SEQUENCE_GAP)
-    if segment.end_of_stream:
+    if segment.end_of_stream and Reason.NO_VIDEO in reasons:
         reasons.append(Reason.END_OF_STREAM)
     known, next_track = _joined(start, segment, seen)
     faces = [_face(known[tracklet.index], tracklet, segment, scores, judge) for tracklet in seen.tracklets]

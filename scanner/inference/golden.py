@@ -28,8 +28,7 @@ def verify_golden(model: ClipModel, folder: Path, *, device_kind: str = "cpu") -
         raise ModelMismatchError(f"{path} cannot be read: {error}") from error
     scores = model.score(clips)
     worst = max(float(np.abs(scores.logits - logits).max()), float(np.abs(scores.frame_logits - frames).max()))
-    if worst > TOLERANCE[device_kind]:
-        raise ModelMismatchError(
-            f"{model.ref.name}: golden scores differ by {worst:.2e}, allowed {TOLERANCE[device_kind]}"
-        )
+    allowed = TOLERANCE[device_kind]
+    if worst > allowed:
+        raise ModelMismatchError(f"{model.ref.name}: golden scores differ by {worst:.2e}, allowed {allowed}")
     return worst

@@ -1,0 +1,56 @@
+"""`scanner worker`: a member of the group that answers every segment on the topic."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from scanner.cli.common import DeviceName, ModelName, SettingsFile, settings_from
+
+
+def worker(
+    device: DeviceName = None,
+    model: ModelName = None,
+    group: Annotated[str | None, typer.Option(help="Consumer group.", show_default=False)] = None,
+    coverage: Annotated[str | None, typer.Option(help="auto, full, inspect or patrol.", show_default=False)] = None,
+    bootstrap: Annotated[
+        str | None, typer.Option("--bootstrap", help="Brokers, host:port,…", show_default=False)
+    ] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="Serve /metrics there.", show_default=False)] = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Answer segments until SIGTERM or Ctrl-C; then finish what was begun, commit and leave."""
+    import signal
+    import threading
+
+    import structlog
+
+    from scanner.assembly import assembled, kafka_bus, worker_of
+    from scanner.telemetry import Metrics, serve_metrics
+
+    chosen = settings_from(
+        settings,
+        scan_device=device,
+        scan_model=model,
+        scan_coverage=coverage,
+        kafka_group=group,
+        kafka_bootstrap_servers=bootstrap,
+        worker_metrics_port=metrics_port,
+    )
+    stop = threading.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: stop.set())
+    metrics = Metrics()
+    with assembled(chosen) as parts:
+        structlog.get_logger().info(
+            "worker_started",
+            model=parts.model.ref.name,
+            device=str(parts.device),
+            why=parts.device.reason,
+            cells=parts.cell_count,
+            sandbox=parts.cells.ready(),
+        )
+        if chosen.worker.metrics_port is not None:
+            serve_metrics(chosen.worker.metrics_port)
+        worker_of(chosen, kafka_bus(chosen), parts, metrics).run(stop)
