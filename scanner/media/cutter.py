@@ -15,8 +15,9 @@ from typing import Self
 from scanner.core.errors import MediaError
 from scanner.core.types import Declared, Segment
 from scanner.media.child import Child
-from scanner.media.cutting import AIGC_BYTES, LONGEST_DURATION_S, MATROSKA, MP4
+from scanner.media.cutting import AIGC_BYTES, LONGEST_DURATION_S
 from scanner.media.demux import Limits
+from scanner.media.muxing import CONTENT_TYPES
 from scanner.media.protocol import Fields, OverdueError, ProtocolError
 from scanner.media.sandbox import Confinement, Layer
 from scanner.media.sources import Source, descriptor_of, name_of
@@ -149,7 +150,7 @@ class Cut:
     def _segment(self, piece: Fields, payload: bytes, sequence: int, earliest_ms: int) -> Segment:
         self.bytes_read = piece.integer("bytes_read", 0, 2**62)
         content_type = piece.text("content_type", 32)
-        if content_type not in (MP4, MATROSKA):
+        if content_type not in CONTENT_TYPES.values():
             raise ProtocolError(f"not a container that we write: {content_type}")
         return Segment(
             stream_id=self._stream_id,

@@ -176,7 +176,7 @@ class SegmentObserver:
             duration_ms=duration_ms,
             width=decoder.width,
             height=decoder.height,
-            codec=decoder.stream.codec_context.name,
+            codec=decoder.stream.codec.canonical_name,
             tally=Tally(decoder.frames_total, decoder.frames_decoded, 0, decoder.frames_damaged, self._mode),
             tracklets=tuple(
                 _tracklet(track, self._followed[track.index], decoder, kbps)

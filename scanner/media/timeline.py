@@ -11,6 +11,7 @@ from scanner.media.demux import nominal_step
 
 LONGEST_STILL_S = 30  # between two frames of one GOP; more is a broken clock
 LONGEST_PAUSE_S = 3600  # before a keyframe: the source paused; more is a broken or wrapped clock
+LONGEST_REORDERING = 16  # pictures that a decoder may hold back; room for decoding times where none are told
 SMALL_SLIP_S = 1  # backwards: a muxer's rounding, to be nudged; more is a clock that started anew
 
 
@@ -24,6 +25,7 @@ class Timeline:
     def __init__(self, stream: VideoStream) -> None:
         self.time_base = Fraction(stream.time_base or Fraction(1, 90000))
         self._step = max(1, round(nominal_step(stream) / self.time_base))
+        self._reorders = bool(stream.codec_context.has_b_frames)
         self._shift = 0
         self._last: int | None = None
 
@@ -42,7 +44,8 @@ class Timeline:
     def _decoding_time(self, packet: Packet[VideoStream]) -> int:
         told = packet.dts if packet.dts is not None else packet.pts
         if self._last is None:
-            return told if told is not None else 0
+            slack = LONGEST_REORDERING * self._step if packet.dts is None and self._reorders else 0
+            return told - slack if told is not None else 0
         expected = self._last + self._step
         if told is None:
             return expected

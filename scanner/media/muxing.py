@@ -1,0 +1,106 @@
+"""Packets to the bytes of one self-contained segment: the same packets always give the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from io import BytesIO
+
+import av
+from av.container import OutputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from scanner.core.errors import MediaError
+
+CONTENT_TYPES = {
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "matroska": "video/x-matroska",
+    "flv": "video/x-flv",
+    "avi": "video/x-msvideo",
+}
+CONTAINERS = {
+    **dict.fromkeys(("h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg", "ffv1"), "mp4"),
+    **dict.fromkeys(("prores", "dnxhd", "h263"), "mov"),
+    **dict.fromkeys(("flv1", "vp6f"), "flv"),
+    **dict.fromkeys(("wmv1", "msmpeg4v2"), "avi"),
+}
+"""codec to the container that takes it; the others go to Matroska, whose times are milliseconds"""
+_BITEXACT = {"fflags": "+bitexact"}  # no dates, no random identities
+_FRAGMENTED = {**_BITEXACT, "movflags": "+empty_moov+default_base_moof+frag_keyframe"}
+_OPTIONS = {name: _FRAGMENTED if name in ("mp4", "mov") else _BITEXACT for name in CONTENT_TYPES}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A segment before it has a name."""
+
+    start: Fraction
+    """seconds since the first frame of the stream"""
+    payload: bytes = field(repr=False)
+    content_type: str
+    frames: int
+    last: bool
+    """nothing comes after it"""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A packet and its place in time, in ticks of the stream."""
+
+    packet: Packet[VideoStream] = field(repr=False)
+    pts: int
+    dts: int
+
+
+class Muxing:
+    """One segment being written: packets in, a container's bytes out."""
+
+    def __init__(self, stream: VideoStream, time_base: Fraction, first: Placed) -> None:
+        self.first_pts = first.pts
+        self.frames = 0
+        name = CONTAINERS.get(stream.codec.canonical_name, "matroska")
+        self.content_type = CONTENT_TYPES[name]
+        self._zero = first.dts
+        self._leading = True
+        self._time_base = time_base
+        self._bytes = BytesIO()
+        with _refusals(stream.codec.canonical_name):
+            self._container: OutputContainer = av.open(self._bytes, "w", format=name, options=_OPTIONS[name])
+            self._stream = self._container.add_stream_from_template(stream, opaque=True)
+        self._stream.time_base = time_base
+
+    @property
+    def size(self) -> int:
+        return self._bytes.tell()
+
+    def add(self, placed: Placed) -> None:
+        """Pictures that follow the first keyframe and are shown before it are left out."""
+        packet = placed.packet
+        self._leading = self._leading and not (self.frames and packet.is_keyframe)
+        if self._leading and placed.pts < self.first_pts:
+            return
+        packet.pts, packet.dts = placed.pts - self._zero, placed.dts - self._zero
+        packet.time_base = self._time_base
+        packet.stream = self._stream
+        with _refusals(self.content_type):
+            self._container.mux(packet)
+        self.frames += 1
+
+    def finish(self, origin: int, *, last: bool) -> Piece:
+        with _refusals(self.content_type):
+            self._container.close()
+        start = max(0, self.first_pts - origin) * self._time_base
+        return Piece(start, self._bytes.getvalue(), self.content_type, self.frames, last)
+
+
+@contextmanager
+def _refusals(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (FFmpegError, ValueError) as error:
+        raise MediaError(f"cannot be cut: {what} is refused by the muxer ({error})") from error
