@@ -36,7 +36,8 @@ def scan(
     settings: SettingsFile = None,
 ) -> None:
     """Scan video and print a verdict a segment and a summary a path."""
-    from scanner.cli.scanning import LinePrinter, TablePrinter, scan_all
+    from scanner.cli.printing import LinePrinter, TablePrinter
+    from scanner.cli.scanning import scan_all
 
     chosen = settings_from(settings, scan_device=device, scan_model=model, scan_coverage=coverage and coverage.value)
     printer = LinePrinter() if wants_json(as_json) else TablePrinter()

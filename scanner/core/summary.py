@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Literal
 from scanner.core.types import Label, Reason, SpanScore, Verdict
 from scanner.core.verdict import Policy, label_of
 
-WORST_SHARE = 0.1
+STRETCH_SHARE = 0.02
 LEAST_CLIPS = 6  # about 3 s at 30 fps
 
 
@@ -31,16 +32,17 @@ class Summary:
 
 
 def path_score(scores: Sequence[float]) -> float:
-    """The score of one face over a whole path, from the scores of its clips.
+    """The score of one face over a whole path, from the scores of its clips in time order.
 
-    The mean, in log-odds, of the most suspicious tenth of its clips and at least of six (about 3 s): a short forgery
-    in a long video is not averaged away, as a mean over everything would, and no single clip decides, as a maximum
-    would. A face with six clips or fewer has the plain mean.
+    A face is as suspicious as its most suspicious stretch: the highest mean, in log-odds, of consecutive clips that
+    make up a fiftieth of its time, at least six clips (about 3 s). So a short forgery in a long video is not averaged
+    away, and no single clip decides. A face with six clips or fewer has the plain mean.
     """
-    count = max(LEAST_CLIPS, math.ceil(len(scores) * WORST_SHARE))
-    worst = sorted(scores, reverse=True)[:count]
-    mean = sum(_log_odds(score) for score in worst) / len(worst)
-    return round(1 / (1 + math.exp(-mean)), 6)
+    odds = [_log_odds(score) for score in scores]
+    width = min(len(odds), max(LEAST_CLIPS, math.ceil(len(odds) * STRETCH_SHARE)))
+    sums = list(itertools.accumulate(odds, initial=0.0))
+    best = max(sums[end] - sums[end - width] for end in range(width, len(odds) + 1)) / width
+    return round(1 / (1 + math.exp(-best)), 6)
 
 
 def summarise(uri: str, verdicts: Iterable[Verdict], policy: Policy) -> Summary:

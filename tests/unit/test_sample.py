@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -86,7 +87,7 @@ def test_a_performance_blinks_and_speaks_and_stays_near_its_place() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"size": (641, 480)}, {"size": (640, 2)}, {"fps": 0}, {"seconds": 0.0}])
-def test_a_clip_that_cannot_be_encoded_is_refused(tmp_path: Path, wrong: dict[str, float]) -> None:
+def test_a_clip_that_cannot_be_encoded_is_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="cannot draw"):
         draw_sample(tmp_path / "clip.mp4", forged=False, **wrong)
 

@@ -1,0 +1,38 @@
+"""A path's summary: neither a mean over everything nor a single outlier."""
+
+from __future__ import annotations
+
+import pytest
+
+from scanner.core.summary import path_score, suspicious_spans
+from scanner.core.types import SpanScore
+
+
+def test_few_clips_give_their_plain_mean_in_log_odds() -> None:
+    assert path_score([0.5, 0.5, 0.5]) == 0.5
+    assert path_score([0.2, 0.8]) == pytest.approx(0.5)
+
+
+def test_a_short_forgery_in_a_long_video_is_not_averaged_away() -> None:
+    calm = [0.02] * 500  # about four and a half minutes
+    assert path_score([*calm, *[0.97] * 12, *calm]) > 0.5 > path_score(calm)
+    assert path_score([*[0.02] * 90, *[0.97] * 10]) == pytest.approx(0.97)
+
+
+def test_one_outlier_does_not_decide() -> None:
+    assert path_score([*[0.02] * 25, 0.99, *[0.02] * 25]) < 0.2
+
+
+def test_the_score_grows_with_every_clip() -> None:
+    calm = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
+    for place in range(len(calm)):
+        raised = [*calm]
+        raised[place] = 0.9
+        assert path_score(raised) >= path_score(calm)
+
+
+def test_suspicious_spans_join_where_they_touch() -> None:
+    # time   0----500---1000---1500---2000
+    # score  .9    .7     .1     .8
+    spans = [SpanScore(0, 500, 0.9), SpanScore(500, 1000, 0.7), SpanScore(1000, 1500, 0.1), SpanScore(1500, 2000, 0.8)]
+    assert suspicious_spans(spans, 0.5) == (SpanScore(0, 1000, 0.9), SpanScore(1500, 2000, 0.8))
