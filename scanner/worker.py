@@ -24,6 +24,7 @@ from scanner.core.errors import (
     BrokerUnavailableError,
     ClaimUnavailableError,
     Disposition,
+    MembershipLostError,
     ScannerError,
     SegmentInvalidError,
 )
@@ -219,6 +220,9 @@ class Worker:
             return
         try:
             subscription.commit(payment.outputs, payment.offsets)
+        except MembershipLostError as error:
+            log.warning("commit_refused", error=str(error), segments=len(payment.debts))
+            return  # the next poll tells what was revoked; its new owner answers
         except BrokerUnavailableError as error:
             log.warning("commit_failed", error=str(error), segments=len(payment.debts))
             return  # still owed: the next round commits again

@@ -1,0 +1,255 @@
+"""The worker under a script of good, poisoned and lost segments, and crashes at any call that crosses an edge."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import Counter
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from scanner import wire
+from scanner.bus.memory import MemoryBus
+from scanner.core.errors import CellLostError, MediaError
+from scanner.core.types import Clip, ClipSpec, Mode, Observation, Quality, Segment, Tally, Tracklet
+from scanner.core.verdict import Calibration, Judge, Policy
+from scanner.inference.batcher import Batcher
+from scanner.pipeline import Pipeline
+from scanner.ports import TopicPlan
+from scanner.telemetry import Metrics
+from scanner.testing import FakeModel
+from scanner.worker import Rules, Worker
+
+TOPICS = wire.Topics()
+SPEC = ClipSpec(length=2, size=16)
+BOX = (0.2, 0.2, 0.5, 0.6)
+QUALITY = Quality(200, 0.6, 0.5, 0.9, 1000)
+
+
+class CrashError(Exception):
+    """The process would be gone."""
+
+
+@dataclass
+class ScriptedSighting:
+    payload: bytes
+    mode: Mode
+
+    def clips(self):
+        kind, _, rest = self.payload.partition(b" ")
+        if kind == b"poison":
+            raise MediaError("not video")
+        if kind == b"lost":
+            raise CellLostError("the cell died")
+        value = int(rest.split()[0])
+        yield Clip(0, 0, 80, 0, np.full((2, 16, 16, 3), value, np.uint8))
+
+    def observation(self):
+        face = Tracklet(0, 0, 2000, BOX, BOX, BOX, 60, False, QUALITY)
+        return Observation(2000, 640, 480, "h264", Tally(60, 60, 0, 0, self.mode), (face,))
+
+
+class ScriptedObserver:
+    def observe(self, segment, mode):
+        return ScriptedSighting(segment.payload, mode)
+
+    def close(self):
+        pass
+
+
+@dataclass
+class Fuse:
+    """Blows at the n-th call that crosses an edge, once."""
+
+    blows_at: int | None = None
+    calls: int = field(default=0)
+
+    def step(self):
+        self.calls += 1
+        if self.calls == self.blows_at:
+            raise CrashError(f"call {self.calls}")
+
+
+class FusedBus:
+    """A MemoryBus whose members crash by script, before or after what they were asked to do."""
+
+    def __init__(self, bus, fuse):
+        self._bus, self._fuse = bus, fuse
+
+    def subscribe(self, topics, group, listener=None):
+        return FusedMember(self._bus.subscribe(topics, group, listener), self._fuse)
+
+    def __getattr__(self, name):
+        return getattr(self._bus, name)
+
+
+class FusedMember:
+    def __init__(self, member, fuse):
+        self._member, self._fuse = member, fuse
+
+    def poll(self, timeout_s, limit):
+        self._fuse.step()
+        return self._member.poll(min(timeout_s, 0.002), limit)
+
+    def commit(self, outputs, offsets):
+        self._fuse.step()
+        self._member.commit(outputs, offsets)
+        self._fuse.step()
+
+    def __getattr__(self, name):
+        return getattr(self._member, name)
+
+
+def model():
+    return FakeModel(SPEC, script=lambda clips: clips.mean(axis=(1, 2, 3, 4)) - 4)
+
+
+@contextmanager
+def pipeline():
+    fake = model()
+    judge = Judge(Policy(), Calibration(null_bound=0.3), fake.ref)
+    with Batcher(fake) as batcher:
+        yield Pipeline(ScriptedObserver(), batcher, judge)
+
+
+def published(kinds, streams, partitions=2):
+    bus = MemoryBus()
+    bus.create({name: TopicPlan(partitions) for name in (TOPICS.segments, TOPICS.verdicts, TOPICS.alerts)})
+    bus.create({TOPICS.deadletters: TopicPlan(1), TOPICS.states: TopicPlan(partitions, compacted=True)})
+    publisher = bus.publisher()
+    for number, kind in enumerate(kinds):
+        payload = f"{kind} {number}".encode()
+        segment = Segment(
+            f"cam-{number % streams}",
+            number // streams,
+            number // streams * 2000,
+            payload,
+            hashlib.sha256(payload).hexdigest(),
+        )
+        publisher.publish(wire.segment_record(segment, TOPICS.segments))
+    return bus
+
+
+def worked(bus, *, blows_at=None, mode=None):
+    """Runs one worker until nothing is left, or it crashes. Whether it crashed."""
+    stop = threading.Event()
+    rules = Rules(TOPICS, "group", mode, lookers=2, commit_interval_s=0.0, drain_s=5)
+    fused = FusedBus(bus, Fuse(blows_at))
+    crashed = []
+
+    def run():
+        with pipeline() as parts:
+            try:
+                Worker(fused, parts, None, Metrics(CollectorRegistry()), rules).run(stop)
+            except CrashError:
+                crashed.append(True)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while thread.is_alive() and any(bus.lag(TOPICS.segments, "group").values()):
+        assert time.monotonic() < deadline, bus.lag(TOPICS.segments, "group")
+        time.sleep(0.002)
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    return bool(crashed)
+
+
+def read(bus, topic):
+    reader = bus.reader([topic], from_beginning=True)
+    found = []
+    while not reader.at_end():
+        found.extend(reader.poll(0, limit=1000))
+    return found
+
+
+def answers(bus):
+    """Offset to answers, and verdicts without what may differ between two runs."""
+    verdicts = [wire.verdict_of(delivery.record) for delivery in read(bus, TOPICS.verdicts)]
+    dead = [dict(delivery.record.headers) for delivery in read(bus, TOPICS.deadletters)]
+    places = [(v.source.partition, v.source.offset) for v in verdicts]
+    places += [(int(h["__streams.errors.partition"]), int(h["__streams.errors.offset"])) for h in dead]
+    facts = {v.verdict_id: (v.label, v.score, [t.track_id for t in v.tracks], v.tracks[0].evidence) for v in verdicts}
+    return Counter(places), facts
+
+
+kinds = st.lists(st.sampled_from(["good", "good", "good", "poison", "lost"]), min_size=1, max_size=12)
+quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@quick
+@given(kinds=kinds, streams=st.integers(1, 3))
+def test_every_segment_is_answered_exactly_once(kinds, streams) -> None:
+    bus = published(kinds, streams)
+    worked(bus)
+    places, facts = answers(bus)
+    assert sum(places.values()) == len(kinds) == len(places)
+    assert len(facts) == kinds.count("good")
+
+
+@quick
+@given(kinds=kinds, streams=st.integers(1, 3), crash=st.integers(1, 12))
+def test_a_crash_at_any_edge_loses_nothing_and_changes_no_verdict(kinds, streams, crash) -> None:
+    undisturbed = published(kinds, streams)
+    worked(undisturbed)
+    bus = published(kinds, streams)
+    worked(bus, blows_at=crash)
+    worked(bus)
+    places, facts = answers(bus)
+    assert set(places) == set(answers(undisturbed)[0])
+    assert facts == answers(undisturbed)[1]
+
+
+def test_a_fixed_mode_and_a_decided_one_answer_alike() -> None:
+    kinds = ["good"] * 12
+    facts = []
+    for mode in (Mode.FULL, Mode.FULL, None):
+        bus = published(kinds, 2)
+        worked(bus, mode=mode)
+        facts.append(answers(bus)[1])
+    assert facts[0] == facts[1] == facts[2]
+
+
+def test_two_workers_share_the_work_and_say_the_same() -> None:
+    alone = published(["good"] * 20, 4, partitions=4)
+    worked(alone)
+    shared = published(["good"] * 20, 4, partitions=4)
+    threads = [threading.Thread(target=worked, args=(shared,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    places, facts = answers(shared)
+    assert len(places) == 20
+    assert facts == answers(alone)[1]
+
+
+def test_a_store_that_is_away_is_waited_for(monkeypatch) -> None:
+    with suppress(AttributeError):
+        monkeypatch.setattr("scanner.worker.BACKOFF_S", (0.01, 0.01))
+    from dataclasses import replace
+
+    from scanner.core.errors import ClaimUnavailableError
+    from scanner.core.types import Claim
+    from scanner.worker import _fetched
+
+    class Store:
+        calls = 0
+
+        def get(self, uri, size, sha256):
+            self.calls += 1
+            if self.calls < 3:
+                raise ClaimUnavailableError("away")
+            return b"bytes"
+
+    segment = Segment("cam", 0, 0, b"", hashlib.sha256(b"bytes").hexdigest(), claim=Claim("s3://x/y", 5, "0"))
+    store = Store()
+    assert _fetched(store, segment) == replace(segment, payload=b"bytes")
+    assert store.calls == 3
