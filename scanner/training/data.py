@@ -1,0 +1,119 @@
+"""What there is to train on, who is in it, and who is kept out.
+
+A corpus folder holds `stills.csv`, `clips.csv` and `generated.csv` beside folders of the same names. People who hold
+FaceForensics++, Celeb-DF, DFDC or DF40 in DeepfakeBench's JSON layout read them with `read_deepfakebench`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+DEV_METHODS: Final = frozenset({"edtalk", "fantasytalking", "moore-animateanyone-face"})
+"""Generators that choose between designs: never trained on while a design is being chosen."""
+HELD_OUT_SHARE: Final = 0.15
+"""Share of the people in clips who calibrate the model and are never trained on."""
+CROWD: Final = 10
+"""Clips a person from which they count as a frequent person; frequent and other people are held out separately."""
+
+
+class Kind(StrEnum):
+    """Where a source comes from."""
+
+    STILL = "stills"
+    CLIP = "clips"
+    GENERATED = "generated"
+
+
+class Role(StrEnum):
+    """What a source may be used for."""
+
+    TRAIN = "train"
+    CALIBRATE = "calibrate"
+    DEV = "dev"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One still or clip, or the frames of one video of a DeepfakeBench corpus."""
+
+    path: Path
+    kind: Kind
+    person: str
+    licence: str
+    method: str = ""
+    "The generator, empty for real material."
+    frames: tuple[Path, ...] = ()
+    "Picture files in order, when the source is a folder of frames."
+
+    @property
+    def fake(self) -> bool:
+        return bool(self.method)
+
+
+def read_corpus(root: Path) -> list[Source]:
+    """Every source that the three lists under `root` name and that exists."""
+    return [source for kind in Kind for source in _read_list(root, kind) if source.path.exists()]
+
+
+def _read_list(root: Path, kind: Kind) -> Iterator[Source]:
+    table = root / f"{kind}.csv"
+    if not table.exists():
+        return
+    with table.open(newline="") as lines:
+        for row in csv.DictReader(lines):
+            person = row.get("person") or f"still:{row['file']}"
+            yield Source(root / kind / row["file"], kind, person, row["licence"], row.get("method", ""))
+
+
+def read_deepfakebench(table: Path, root: Path, split: str) -> list[Source]:
+    """Videos of `split` from one of DeepfakeBench's JSON files; picture paths are taken relative to `root`.
+
+    The layout is data set → group → split → (compression →) video → {label, frames}. A group whose name holds "real"
+    (in any case) is real, every other group is a method; DeepfakeBench knows no persons, so each video is its own.
+    """
+    sources = []
+    for groups in json.loads(table.read_text()).values():
+        for group, splits in groups.items():
+            method = "" if "real" in group.lower() else group
+            for name, video in _videos(splits.get(split, {})):
+                frames = tuple(root / frame.replace("\\", "/") for frame in video["frames"])
+                sources.append(Source(root / name, Kind.CLIP, f"{group}:{name}", "", method, frames))
+    return sources
+
+
+def _videos(tree: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, value in tree.items():
+        if "frames" in value:
+            yield name, value
+        else:
+            yield from _videos(value)
+
+
+def roles(sources: Iterable[Source]) -> dict[Path, Role]:
+    """Who may be used for what: by person for real clips, by generator for generated ones, stills always train."""
+    listed = list(sources)
+    counts: dict[str, int] = {}
+    for source in listed:
+        if source.kind is Kind.CLIP and not source.fake:
+            counts[source.person] = counts.get(source.person, 0) + 1
+    crowd = {person for person, count in counts.items() if count >= CROWD}
+    held = _held_out(crowd) | _held_out(counts.keys() - crowd)
+    return {source.path: _role(source, held) for source in listed}
+
+
+def _held_out(people: Iterable[str]) -> set[str]:
+    order = sorted(people, key=lambda person: hashlib.sha256(person.encode()).digest())
+    return set(order[: round(HELD_OUT_SHARE * len(order))])
+
+
+def _role(source: Source, held: set[str]) -> Role:
+    if source.fake:
+        return Role.DEV if source.method in DEV_METHODS else Role.TRAIN
+    return Role.CALIBRATE if source.person in held else Role.TRAIN

@@ -1,0 +1,185 @@
+"""Measures an exported model on labelled files, cut by the production observer.
+
+    python -m scanner.training.evaluate MODEL ROOT LABELS --store STORE --out REPORT [--controls]
+
+LABELS is a CSV with `file,label` (real or fake) and, where known, `family,method,person,pair,source`. Every figure is
+per file: the mean logit of each face over the file, the most suspicious face of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanner.inference.card import Card, read_card
+from scanner.training.calibrate import sigmoid
+from scanner.training.controls import CONTROLS, metadata_auc
+from scanner.training.crops import Item, Store, cut_files
+from scanner.training.metrics import auc, average_precision, bootstrap, ece, eer, pair_accuracy, tpr_at
+from scanner.training.onnx_scorer import Change, score_store
+from scanner.training.report import markdown, plots
+from scanner.training.scoring import file_scores
+
+LEAST_CLIPS = 5  # a method with fewer files is listed, but is nobody's worst method
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Files with a score, in one order."""
+
+    items: tuple[Item, ...]
+    scores: NDArray[np.float64]
+    "(n,) logits."
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        return np.array([int(item.fake) for item in self.items], np.int64)
+
+    def some(self, keep: Sequence[bool]) -> Scored:
+        """Those where `keep` is true."""
+        items = tuple(item for item, kept in zip(self.items, keep, strict=True) if kept)
+        return Scored(items, self.scores[np.array(keep, bool)])
+
+
+def read_labels(table: Path) -> list[Item]:
+    """The rows of a label file."""
+    with table.open(newline="") as lines:
+        return [_item(row) for row in csv.DictReader(lines)]
+
+
+def _item(row: dict[str, str]) -> Item:
+    fake = row["label"] == "fake"
+    return Item(
+        file=row["file"],
+        fake=fake,
+        family=(row.get("family") or "unknown") if fake else "real",
+        method=row.get("method") or ("unknown" if fake else ""),
+        person=row.get("person") or row["file"],
+        source=row.get("source") or row["file"],
+        pair=row.get("pair") or "",
+    )
+
+
+def score_files(folder: Path, store: Store, change: Change | None = None) -> Scored:
+    """Every file of the store that has a face."""
+    scores = file_scores(store.cuts, score_store(folder, store.pixels, change).clip)
+    items = tuple(item for item in store.items if item.file in scores)
+    return Scored(items, np.array([scores[item.file] for item in items]))
+
+
+def figures(scored: Scored, card: Card) -> dict[str, Any]:
+    """Everything that is reported of one set."""
+    labels, scores = scored.labels, scored.scores
+    sources = [item.source for item in scored.items]
+    chances = sigmoid(card.calibration.slope * scores + card.calibration.bias)
+    real = chances[labels == 0]
+    families = {name: _against_real(scored, "family", name) for name in _names(scored, "family")}
+    methods = {name: _against_real(scored, "method", name) for name in _names(scored, "method")}
+    enough = {name: row["auc"] for name, row in methods.items() if row["fakes"] >= LEAST_CLIPS}
+    worst = min(enough, key=lambda name: enough[name], default="")
+    return {
+        "files": len(scores),
+        "auc": auc(scores, labels),
+        "auc_interval": bootstrap(auc, scores, labels, sources),
+        "eer": eer(scores, labels),
+        "ap": average_precision(scores, labels),
+        "tpr_at_fpr_1": tpr_at(scores, labels, 0.01),
+        "tpr_at_fpr_5": tpr_at(scores, labels, 0.05),
+        "ece": ece(chances, labels),
+        "pairs": _pair_accuracy(scored),
+        "real_called_suspected": float((real >= card.calibration.suspected_from).mean()),
+        "real_called_manipulated": float((real >= card.calibration.manipulated_from).mean()),
+        "fake_called_suspected": float((chances[labels == 1] >= card.calibration.suspected_from).mean()),
+        "worst_method": worst,
+        "worst_method_auc": enough.get(worst, float("nan")),
+        "families": families,
+        "methods": methods,
+    }
+
+
+def _names(scored: Scored, field: str) -> list[str]:
+    return sorted({str(getattr(item, field)) for item in scored.items if item.fake})
+
+
+def _against_real(scored: Scored, field: str, name: str) -> dict[str, Any]:
+    part = scored.some([not item.fake or getattr(item, field) == name for item in scored.items])
+    interval = bootstrap(auc, part.scores, part.labels, [item.source for item in part.items], rounds=200)
+    return {"fakes": int(part.labels.sum()), "auc": auc(part.scores, part.labels), "interval": interval}
+
+
+def _pair_accuracy(scored: Scored) -> dict[str, Any]:
+    """A pair is every fake of a group with every real clip of the same group."""
+    by_file = {item.file: float(score) for item, score in zip(scored.items, scored.scores, strict=True)}
+    real: dict[str, list[str]] = {}
+    for item in scored.items:
+        if item.pair and not item.fake:
+            real.setdefault(item.pair, []).append(item.file)
+    pairs = [(item.file, other) for item in scored.items if item.fake for other in real.get(item.pair, []) if item.pair]
+    return {"pairs": len(pairs), "accuracy": pair_accuracy(by_file, pairs)}
+
+
+def evaluate(folder: Path, store: Store, *, controls: bool) -> tuple[dict[str, Any], Scored]:
+    """The figures of a model folder on a store, with the shortcut controls if asked for."""
+    card = read_card(folder)
+    scored = score_files(folder, store)
+    found: dict[str, Any] = {"model": card.name, "sha256": card.sha256, **figures(scored, card)}
+    found["unscored"] = sorted({item.file for item in store.items} - {item.file for item in scored.items})
+    found["controls"] = {"metadata only": metadata_auc(store)}
+    if controls:
+        for name, change in CONTROLS.items():
+            changed = score_files(folder, store, change)
+            found["controls"][name] = auc(changed.scores, changed.labels)
+    return found, scored
+
+
+def for_card(found: dict[str, Any], command: str) -> dict[str, Any]:
+    """The lines that a card carries."""
+    lines = {
+        "command": command,
+        "files": found["files"],
+        "auc": round(found["auc"], 3),
+        "auc_interval": [round(value, 3) for value in found["auc_interval"]],
+        "tpr_at_fpr_5": round(found["tpr_at_fpr_5"], 3),
+        "pair_accuracy": round(found["pairs"]["accuracy"], 3),
+        "worst_method": found["worst_method"],
+        "worst_method_auc": round(found["worst_method_auc"], 3),
+        "real_called_suspected": round(found["real_called_suspected"], 3),
+        "real_called_manipulated": round(found["real_called_manipulated"], 3),
+    }
+    return {**lines, **{f"auc_{name}": round(row["auc"], 3) for name, row in found["families"].items()}}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("root", type=Path)
+    parser.add_argument("labels", type=Path)
+    parser.add_argument("--store", type=Path, required=True, help="where the cut clips are kept between runs")
+    parser.add_argument("--out", type=Path, required=True, help="folder of report.json, report.md and plots")
+    parser.add_argument("--controls", action="store_true", help="score the shortcut controls too")
+    args = parser.parse_args()
+    card = read_card(args.model)
+    store = cut_files(args.root, read_labels(args.labels), args.store, card.spec)
+    found, scored = evaluate(args.model, store, controls=args.controls)
+    found["card"] = for_card(found, "python -m scanner.training.evaluate MODEL val val/labels.csv --store S --out R")
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "report.json").write_text(json.dumps(found, indent=1))
+    (args.out / "report.md").write_text(markdown(found))
+    (args.out / "scores.json").write_text(
+        json.dumps({item.file: float(score) for item, score in zip(scored.items, scored.scores, strict=True)})
+    )
+    chances = sigmoid(card.calibration.slope * scored.scores + card.calibration.bias)
+    plots(scored.scores, chances, scored.labels, args.out)
+    print(markdown(found))
+
+
+if __name__ == "__main__":
+    main()

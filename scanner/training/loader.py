@@ -1,0 +1,147 @@
+"""Batches from packs. A batch depends on seed and step alone, so a resumed run sees what it would have seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scanner.training.losses import Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """P pairs as 2P clips, the real ones first."""
+
+    clips: Tensor
+    "(2P, T, S, S, 3) uint8."
+    truth: Truth
+    families: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One shard, its pixels mapped."""
+
+    pixels: NDArray[np.uint8]
+    masks: NDArray[np.uint8]
+    frames: NDArray[np.float32]
+    family: NDArray[np.str_]
+    masked: NDArray[np.bool_]
+
+
+class Pack:
+    """The shards of several folders, in the order of their names; `refresh` takes in what was written meanwhile."""
+
+    def __init__(self, folders: tuple[Path, ...]) -> None:
+        self._folders = folders
+        self._shards: dict[Path, Shard] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        for folder in self._folders:
+            for path in sorted(folder.glob("*.npz")):
+                if path not in self._shards:
+                    self._shards[path] = _open(path)
+        self._order = sorted(self._shards)
+
+    def __len__(self) -> int:
+        return sum(len(self._shards[path].family) for path in self._order)
+
+    def batch(self, rng: Generator, pairs: int, length: int) -> Batch:
+        """`pairs` pairs, each a window of `length` frames."""
+        rows = []
+        for place in rng.integers(0, len(self), pairs):
+            path = self._order[int(place) % len(self._order)]
+            shard = self._shards[path]
+            rows.append(_draw(shard, int(rng.integers(len(shard.family))), length, rng))
+        return _joined(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    clips: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
+    frames: NDArray[np.float32]
+    masked: bool
+    family: str
+
+
+def _open(path: Path) -> Shard:
+    table = np.load(path)
+    pixels = np.load(path.with_suffix(".npy"), mmap_mode="r")
+    return Shard(pixels, table["masks"], table["frames"], table["family"], table["masked"])
+
+
+def _draw(shard: Shard, place: int, length: int, rng: Generator) -> _Row:
+    """One pair with both members changed alike: window, mirror, light, a patch cut out."""
+    total = shard.pixels.shape[2]
+    step = 2 if length > 1 and length * 2 <= total and rng.random() < 0.2 else 1
+    start = int(rng.integers(0, total - (length - 1) * step))
+    window = slice(start, start + (length - 1) * step + 1, step)
+    clips = np.array(shard.pixels[place, :, window])
+    mask = shard.masks[place, window]
+    if rng.random() < 0.5:
+        clips, mask = clips[:, :, :, ::-1], mask[:, :, ::-1]
+    if rng.random() < 0.5:
+        clips = _relit(clips, rng)
+    if rng.random() < 0.15:
+        clips = _occluded(clips, rng)
+    return _Row(clips, mask, shard.frames[place, window], bool(shard.masked[place]), str(shard.family[place]))
+
+
+def _relit(clips: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
+    contrast, shift = rng.uniform(0.8, 1.2), rng.uniform(-20, 20, 3)
+    ramp = np.arange(256, dtype=np.float32)[:, None]
+    table = np.clip((ramp - 128) * contrast + 128 + shift, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(clips.reshape(-1, clips.shape[-2], 3), table[None]), np.uint8).reshape(clips.shape)
+
+
+def _occluded(clips: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
+    side = clips.shape[2]
+    height, width = rng.integers(side // 8, side // 3, 2)
+    y, x = rng.integers(0, side - height), rng.integers(0, side - width)
+    out = clips.copy()
+    out[:, :, y : y + height, x : x + width] = rng.integers(0, 256, 3)
+    return out
+
+
+def _joined(rows: list[_Row]) -> Batch:
+    pixels = np.concatenate([np.stack([row.clips[side] for row in rows]) for side in (0, 1)])
+    fake_masks = np.stack([row.mask for row in rows]).astype(np.float32) / 255.0
+    fake_frames = np.stack([row.frames for row in rows])
+    count = len(rows)
+    known = np.array([row.masked for row in rows], np.float32)
+    truth = Truth(
+        clip=torch.from_numpy(np.repeat([0.0, 1.0], count).astype(np.float32)),
+        frames=torch.from_numpy(np.concatenate([np.zeros_like(fake_frames), fake_frames])),
+        mask=torch.from_numpy(np.concatenate([np.zeros_like(fake_masks), fake_masks])),
+        masked=torch.from_numpy(np.concatenate([np.ones(count, np.float32), known])),
+        own=torch.from_numpy(known),
+    )
+    return Batch(torch.from_numpy(np.ascontiguousarray(pixels)), truth, tuple(row.family for row in rows))
+
+
+def batches(pack: Pack, seed: int, first: int, pairs: int, length: int, refresh: int) -> Iterator[tuple[int, Batch]]:
+    """(step, batch) from step `first` on, one batch ahead in a thread; new shards come in every `refresh` steps."""
+
+    def make(step: int) -> Batch:
+        if step % refresh == 0:
+            pack.refresh()
+        return pack.batch(np.random.default_rng([seed, step]), pairs, length)
+
+    with ThreadPoolExecutor(1) as pool:
+        step, coming = first, pool.submit(make, first)
+        while True:
+            ready = coming.result()
+            coming = pool.submit(make, step + 1)
+            yield step, ready
+            step += 1

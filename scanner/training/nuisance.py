@@ -1,0 +1,113 @@
+"""What happens to any video on its way: size, light, noise, repeated frames and real codecs.
+
+Everything is drawn once for a pair and done alike to the real clip and to its forgery, so that none of it tells them
+apart. The encoder comes last, after the forgery: otherwise double compression would be the label.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+from scanner.training.forge.layers import Pixels
+from scanner.training.video import encode
+
+RATES = (Fraction(25), Fraction(30), Fraction(30000, 1001), Fraction(24))
+
+
+@dataclass(frozen=True, slots=True)
+class Nuisance:
+    """One draw."""
+
+    face_px: float
+    "Longer side of the face box after resizing."
+    gain: float
+    gamma: float
+    saturation: float
+    blur_px: float
+    noise: float
+    "Standard deviation of sensor noise in grey levels."
+    fixed_noise: float
+    repeat: tuple[int, int]
+    "First frame and count of a whole-picture freeze; count 0 is none."
+    stride: int
+    codec: str
+    options: dict[str, str]
+    kbps: int | None
+    rate: Fraction
+    first_crf: int | None
+    "Constant rate factor of an earlier generation of encoding, if there was one."
+    seed: int
+
+
+def draw_nuisance(rng: Generator, native_face_px: float, length: int) -> Nuisance:
+    """A draw for a source whose face box is `native_face_px` wide; faces are never enlarged by more than a quarter."""
+    top = min(native_face_px * 1.25, 260.0)
+    low = min(64.0, top)
+    face_px = float(np.exp(rng.uniform(np.log(low), np.log(top)))) if rng.random() < 0.6 else min(native_face_px, top)
+    mpeg4 = rng.random() < 0.06
+    crf = int(rng.integers(18, 36))
+    h264 = {"crf": str(crf), "g": str(int(rng.choice([12, 25, 50, 120, 250]))), "preset": str(rng.choice(_PRESETS))}
+    low_rate = rng.random() < 0.15
+    if low_rate:
+        del h264["crf"]
+    return Nuisance(
+        face_px=face_px,
+        gain=float(rng.normal(1.0, 0.08)),
+        gamma=float(np.exp(rng.normal(0.0, 0.12))),
+        saturation=float(rng.uniform(0.0, 0.5)) if rng.random() < 0.06 else float(rng.normal(1.0, 0.12)),
+        blur_px=float(rng.uniform(0.3, 1.4)) if rng.random() < 0.2 else 0.0,
+        noise=float(rng.uniform(1.0, 8.0)) if rng.random() < 0.25 else 0.0,
+        fixed_noise=float(rng.uniform(0.5, 3.0)) if rng.random() < 0.1 else 0.0,
+        repeat=(int(rng.integers(1, length)), int(rng.integers(1, 6))) if rng.random() < 0.1 else (0, 0),
+        stride=1,
+        codec="mpeg4" if mpeg4 else "libx264",
+        options={"qscale": str(int(rng.integers(2, 9)))} if mpeg4 else h264,
+        kbps=int(face_px**2 * rng.uniform(0.012, 0.06)) if low_rate and not mpeg4 else None,
+        rate=RATES[rng.integers(len(RATES))],
+        first_crf=int(rng.integers(18, 30)) if rng.random() < 0.3 else None,
+        seed=int(rng.integers(2**31)),
+    )
+
+
+_PRESETS = ("ultrafast", "superfast", "veryfast", "veryfast", "faster", "medium")
+
+
+def resize(clip: Pixels, factor: float) -> Pixels:
+    """(T, H, W, 3) scaled to even sides."""
+    height, width = (max(round(side * factor / 2) * 2, 32) for side in clip.shape[1:3])
+    if (height, width) == clip.shape[1:3]:
+        return clip
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    return np.stack([cv2.resize(picture, (width, height), interpolation=how) for picture in clip]).astype(np.uint8)
+
+
+def degrade(clip: Pixels, draw: Nuisance) -> Pixels:
+    """Camera and editor: light, colour, blur, noise, freezes. (T, H, W, 3) → the same shape."""
+    table = np.clip(255 * (np.arange(256) / 255.0) ** draw.gamma * draw.gain, 0, 255).astype(np.uint8)
+    noise = np.random.default_rng(draw.seed)
+    pattern = noise.normal(0.0, 1.0, clip.shape[1:]).astype(np.float32) * draw.fixed_noise
+    out = []
+    for picture in clip:
+        changed = cv2.LUT(picture, table)
+        grey = cv2.cvtColor(cv2.cvtColor(changed, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        changed = cv2.addWeighted(changed, draw.saturation, grey, 1 - draw.saturation, 0)
+        if draw.blur_px:
+            changed = cv2.GaussianBlur(changed, (0, 0), draw.blur_px)
+        if draw.noise or draw.fixed_noise:
+            grain = noise.standard_normal(picture.shape[:2], np.float32)[..., None] * draw.noise
+            changed = np.clip(changed + grain + pattern, 0, 255).astype(np.uint8)
+        out.append(changed)
+    at, count = draw.repeat
+    for t in range(at, min(at + count, len(out))):
+        out[t] = out[at - 1]
+    return np.stack(out).astype(np.uint8)
+
+
+def transmit(clip: Pixels, draw: Nuisance) -> bytes:
+    """The clip as a file that went through one or two real encoders."""
+    return encode(clip, codec=draw.codec, options=draw.options, rate=draw.rate, kbps=draw.kbps)

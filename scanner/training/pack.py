@@ -1,0 +1,206 @@
+"""Packs of ready clips: real and forged side by side, cut and decoded, so that training only reads.
+
+A pack is a folder of shards of PAIRS pairs, each shard two files of one name:
+    .npy  (P, 2, T, S, S, 3) uint8, real first; mapped into memory, never read whole
+    .npz  masks (P, T, M, M) uint8 · frames (P, T) float32 · family (P,) str · masked (P,) bool, whether the mask is
+          known · person (P,) str · method (P,) str, empty for our own forgeries; written last
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from scanner.core.types import ClipSpec
+from scanner.training.cut import cut_clip, cut_mask, square_of
+from scanner.training.data import Kind, Role, Source, read_corpus, roles
+from scanner.training.forge import SHARES, Scene, forge
+from scanner.training.forge.layers import Pixels
+from scanner.training.nuisance import Nuisance, degrade, draw_nuisance, resize, transmit
+from scanner.training.sources import Footage, animate, load
+
+CELLS = 20  # M: cells a side of the mask, the model's stride-8 map at 160 px
+PAIRS = 32  # in a shard
+TRUE_SHARE = 0.25  # of pairs whose fake is a true generator output
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A real clip and a fake that went the same way."""
+
+    pixels: Pixels
+    "(2, T, S, S, 3), real first."
+    mask: NDArray[np.uint8]
+    frames: NDArray[np.float32]
+    family: str
+    masked: bool
+    person: str
+    method: str = ""
+
+
+class Packer:
+    """Draws pairs. The same seed and number give the same pair."""
+
+    def __init__(self, sources: list[Source], cache: Path, spec: ClipSpec, role: Role = Role.TRAIN) -> None:
+        allowed = roles(sources)
+        self._cache, self._spec = cache, spec
+        mine = [source for source in sources if allowed[source.path] is role]
+        self._stills = [s for s in mine if s.kind is Kind.STILL]
+        self._people = _grouped([s for s in mine if s.kind is Kind.CLIP and not s.fake], by_method=False)
+        self._methods = _grouped([s for s in mine if s.fake], by_method=True)
+
+    def pair(self, seed: int) -> Pair:
+        """One pair; sources without a usable face are passed over."""
+        rng = np.random.default_rng(seed)
+        while True:
+            made = self._true_pair(rng) if self._methods and rng.random() < TRUE_SHARE else self._forged_pair(rng)
+            if made is not None:
+                return made
+
+    def _forged_pair(self, rng: Generator) -> Pair | None:
+        still = bool(self._stills) and rng.random() < 0.3
+        source, footage = self._real(rng, still=still)
+        if footage is None:
+            return None
+        family = _draw_family(rng, still=still)
+        start = int(rng.integers(0, len(footage.frames) - self._spec.length + 1))
+        _, donor = self._real(rng, still=bool(self._stills) and rng.random() < 0.5)
+        if donor is None:
+            return None
+        window = slice(start, start + self._spec.length)
+        scene = Scene(footage.frames, footage.points, start, self._spec.length, donor.frames, donor.points)
+        made = forge(family, scene, int(rng.integers(2**31)))
+        draw = draw_nuisance(rng, footage.face_px, self._spec.length)
+        jitter = _draw_jitter(rng)
+        real, square = self._cut(footage.frames[window], footage.boxes[window], draw, jitter)
+        fake, _ = self._cut(made.clip, footage.boxes[window], draw, jitter)
+        scaled = np.stack([_fit(mask, draw, footage.face_px) for mask in made.mask])
+        mask = cut_mask(scaled, square, CELLS)
+        return Pair(np.stack([real, fake]), mask, made.frames, family, True, source.person)
+
+    def _true_pair(self, rng: Generator) -> Pair | None:
+        names = sorted(self._methods)
+        weights = np.sqrt([len(self._methods[name]) for name in names])
+        choice = self._methods[str(rng.choice(names, p=weights / weights.sum()))]
+        source = choice[rng.integers(len(choice))]
+        fake = load(source, self._cache)
+        _, real = self._real(rng, still=bool(self._stills) and rng.random() < 0.2)
+        if fake is None or real is None or len(fake.frames) < self._spec.length:
+            return None
+        draw = draw_nuisance(rng, min(fake.face_px, real.face_px), self._spec.length)
+        jitter, cuts = _draw_jitter(rng), []
+        for footage in (real, fake):
+            start = int(rng.integers(0, len(footage.frames) - self._spec.length + 1))
+            window = slice(start, start + self._spec.length)
+            cuts.append(self._cut(footage.frames[window], footage.boxes[window], draw, jitter)[0])
+        mask = np.zeros((self._spec.length, CELLS, CELLS), np.uint8)
+        ones = np.ones(self._spec.length, np.float32)
+        return Pair(np.stack(cuts), mask, ones, "X", False, source.person, source.method)
+
+    def _real(self, rng: Generator, *, still: bool) -> tuple[Source, Footage | None]:
+        if still:
+            source = self._stills[rng.integers(len(self._stills))]
+            footage = load(source, self._cache)
+            return source, None if footage is None else animate(footage, self._spec.length, rng)
+        names = sorted(self._people)
+        weights = np.sqrt([min(len(self._people[name]), 4) for name in names])
+        clips = self._people[str(rng.choice(names, p=weights / weights.sum()))]
+        source = clips[rng.integers(len(clips))]
+        footage = load(source, self._cache)
+        short = footage is not None and len(footage.frames) < self._spec.length
+        return source, None if short else footage
+
+    def _cut(
+        self, clip: Pixels, boxes: NDArray[np.float32], draw: Nuisance, jitter: NDArray[np.float64]
+    ) -> tuple[Pixels, tuple[int, int, int]]:
+        height, width = clip.shape[1:3]
+        side = float(np.median(np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])))
+        small = degrade(resize(clip, draw.face_px / side), draw)
+        fractions = np.asarray(boxes / np.array([width, height, width, height]), np.float32)
+        square = square_of(fractions, self._spec, small.shape[1:3], jitter)
+        return cut_clip(transmit(small, draw), square, self._spec), square
+
+
+def _fit(mask: NDArray[np.float32], draw: Nuisance, face_px: float) -> NDArray[np.float32]:
+    return resize_mask(mask, draw.face_px / face_px)
+
+
+def resize_mask(mask: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+    """(H, W) scaled to the even sides that `nuisance.resize` gives."""
+    import cv2  # noqa: PLC0415
+
+    height, width = (max(round(side * factor / 2) * 2, 32) for side in mask.shape)
+    return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _grouped(sources: list[Source], *, by_method: bool) -> dict[str, list[Source]]:
+    groups: dict[str, list[Source]] = {}
+    for source in sources:
+        groups.setdefault(source.method if by_method else source.person, []).append(source)
+    return groups
+
+
+def _draw_family(rng: Generator, *, still: bool) -> str:
+    shares = {name: share for name, share in SHARES.items() if not (still and name in "DCG")}
+    weights = np.array(list(shares.values()))
+    return str(rng.choice(list(shares), p=weights / weights.sum()))
+
+
+def _draw_jitter(rng: Generator) -> NDArray[np.float64]:
+    return np.asarray(rng.uniform(-1, 1, 3) * np.array([0.06, 0.06, 0.12]), np.float64)
+
+
+def write_shard(packer: Packer, seed: int, folder: Path) -> Path:
+    """PAIRS pairs drawn from `seed`, written whole or not at all."""
+    out = folder / f"{seed:06d}.npz"
+    if out.exists():
+        return out
+    pairs = [packer.pair(seed * 1000 + number) for number in range(PAIRS)]
+    np.save(out.with_suffix(".npy"), np.stack([pair.pixels for pair in pairs]))
+    part = out.with_suffix(".part")
+    with part.open("wb") as sink:
+        np.savez(
+            sink,
+            masks=np.stack([pair.mask for pair in pairs]),
+            frames=np.stack([pair.frames for pair in pairs]),
+            family=np.array([pair.family for pair in pairs]),
+            masked=np.array([pair.masked for pair in pairs]),
+            person=np.array([pair.person for pair in pairs]),
+            method=np.array([pair.method for pair in pairs]),
+        )
+    part.replace(out)
+    return out
+
+
+def main() -> None:
+    """Writes shards first, first + step, … into a pack; start several with different `--first` to use more cores."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("cache", type=Path, help="folder with surveyed boxes and landmarks")
+    parser.add_argument("pack", type=Path)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--step", type=int, default=1)
+    parser.add_argument("--shards", type=int, default=32)
+    parser.add_argument("--role", type=Role, default=Role.TRAIN)
+    args = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    import cv2  # noqa: PLC0415
+
+    cv2.setNumThreads(1)
+    args.pack.mkdir(parents=True, exist_ok=True)
+    packer = Packer(read_corpus(args.corpus), args.cache, ClipSpec(), args.role)
+    for number in range(args.shards):
+        began = time.perf_counter()
+        out = write_shard(packer, args.first + number * args.step, args.pack)
+        print(f"{out.name} {time.perf_counter() - began:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Figures against hand counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scanner.training.calibrate import fit, upper_quantile
+from scanner.training.metrics import auc, average_precision, eer, pair_accuracy, roc, tpr_at
+
+pytestmark = pytest.mark.training
+
+SCORES = np.array([0.1, 0.4, 0.4, 0.8])
+LABELS = np.array([0, 0, 1, 1])
+
+
+def test_ties_count_half():
+    assert auc(SCORES, LABELS) == pytest.approx(3.5 / 4)
+
+
+def test_a_roc_begins_at_none_and_ends_at_all():
+    fpr, tpr = roc(SCORES, LABELS)
+    assert (fpr[0], tpr[0], fpr[-1], tpr[-1]) == (0, 0, 1, 1)
+
+
+def test_a_perfect_ranking_has_no_errors():
+    labels = np.array([0, 0, 1, 1])
+    scores = np.array([0.0, 0.1, 0.2, 0.3])
+    assert (auc(scores, labels), eer(scores, labels), average_precision(scores, labels)) == (1, 0, 1)
+    assert tpr_at(scores, labels, 0.01) == 1
+
+
+def test_pairs_compare_a_fake_with_its_own_original():
+    assert pair_accuracy({"f": 2.0, "r": 1.0, "g": 0.5}, [("f", "r"), ("g", "r")]) == 0.5
+
+
+def test_an_upper_quantile_leaves_its_share_above():
+    scores = np.linspace(0, 1, 200)
+    threshold = upper_quantile(scores, np.full(200, 1 / 200), 0.05)
+    assert (scores >= threshold).mean() <= 0.05
+
+
+def test_thresholds_rise_and_no_calibration_video_is_called_manipulated():
+    rng = np.random.default_rng(0)
+    real, fake = rng.normal(-2, 1, 120), rng.normal(2, 1, 120)
+    found = fit(real, [f"p{n % 12}" for n in range(120)], fake)
+    scores = 1 / (1 + np.exp(-(found.slope * real + found.bias)))
+    assert found.suspected_from <= found.manipulated_from
+    assert (scores < found.manipulated_from).all()
+    assert found.people == 12

