@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import sha256
-from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import av
@@ -60,6 +61,7 @@ def draw_video(
     faces: int = 1,
     flicker: bool = False,
     mark: str = "none",
+    cut_at: int | None = None,
     audio: bool = False,
     seed: int = 0,
     options: dict[str, str] | None = None,
@@ -74,37 +76,48 @@ def draw_video(
         gop: frames from keyframe to keyframe.
         rotation: degrees that a player turns it counter-clockwise.
         vfr: every third frame stays twice as long.
+        cut_at: the frame from which the scene is another one.
         mark: the colour of a corner, which MischievousDetector obeys; see MISCHIEF.
         options: of the encoder.
     """
-    file = BytesIO()
-    with av.open(file, "w", format=container, options=container_options or {}) as output:
-        output.metadata.update(metadata or {})
-        sound = _sound_stream(output) if audio else None
-        if frames:
-            clock = Fraction(rate) * (2 if vfr else 1)
-            stream: Any = output.add_stream(codec, rate=rate)
-            stream.width, stream.height = size
-            stream.pix_fmt = pix_fmt
-            stream.gop_size = gop
-            stream.codec_context.max_b_frames = bframes
-            stream.options = {**_tuned(codec, bframes), **(options or {})}
-            stream.time_base = stream.codec_context.time_base = 1 / clock
-            if rotation:
-                stream.set_display_rotation(rotation)
-            pictures = draw_pictures(size, frames, faces=faces, flicker=flicker, mark=mark, seed=seed)
-            for pixels, tick in zip(pictures, _ticks(frames, clock, pauses, vfr=vfr), strict=True):
-                frame = VideoFrame.from_ndarray(pixels, format="rgb24")
-                frame.pts, frame.time_base = tick, 1 / clock
-                output.mux(stream.encode(frame))
-            output.mux(stream.encode(None))
-        if sound is not None:
-            _play(output, sound, frames / Fraction(rate) if frames else Fraction(1))
-    return file.getvalue()
+    with TemporaryDirectory() as folder:  # a file, not memory: an index at the front is written in a second pass
+        file = Path(folder, "drawn")
+        with av.open(file, "w", format=container, options=container_options or {}) as output:
+            output.metadata.update(metadata or {})
+            sound = _sound_stream(output) if audio else None
+            if frames:
+                clock = Fraction(rate) * (2 if vfr else 1)
+                stream: Any = output.add_stream(codec, rate=rate)
+                stream.width, stream.height = size
+                stream.pix_fmt = pix_fmt
+                stream.gop_size = gop
+                stream.codec_context.max_b_frames = bframes
+                stream.options = {**_tuned(codec, bframes), **(options or {})}
+                stream.time_base = stream.codec_context.time_base = 1 / clock
+                if rotation:
+                    stream.set_display_rotation(rotation)
+                pictures = draw_pictures(
+                    size, frames, faces=faces, flicker=flicker, mark=mark, cut_at=cut_at, seed=seed
+                )
+                for pixels, tick in zip(pictures, _ticks(frames, clock, pauses, vfr=vfr), strict=True):
+                    frame = VideoFrame.from_ndarray(pixels, format="rgb24")
+                    frame.pts, frame.time_base = tick, 1 / clock
+                    output.mux(stream.encode(frame))
+                output.mux(stream.encode(None))
+            if sound is not None:
+                _play(output, sound, frames / Fraction(rate) if frames else Fraction(1))
+        return file.read_bytes()
 
 
 def draw_pictures(
-    size: tuple[int, int], count: int, *, faces: int = 1, flicker: bool = False, mark: str = "none", seed: int = 0
+    size: tuple[int, int],
+    count: int,
+    *,
+    faces: int = 1,
+    flicker: bool = False,
+    mark: str = "none",
+    cut_at: int | None = None,
+    seed: int = 0,
 ) -> Iterator[Pixels]:
     """(H, W, 3) RGB pictures of discs that circle over a slowly moving gradient."""
     width, height = size
@@ -113,6 +126,8 @@ def draw_pictures(
     radius = max(2.0, min(width / max(1, faces), height) / 5)
     for number in range(count):
         wave = 70 + 30 * np.sin(x / max(8, width / 6) + number / 20 + phase[0]) * np.cos(y / max(8, height / 4))
+        if cut_at is not None and number >= cut_at:
+            wave = wave * 0.3
         picture = np.stack([wave, wave * 0.9, wave * 1.1], axis=2)
         for face in range(faces):
             angle = number / 15 + phase[face + 1]
@@ -256,5 +271,5 @@ def _misbehave(name: str) -> None:
         os.abort()
     if name == "raise":
         raise RuntimeError("the picture told the detector to fail")
-    hoard = [np.ones(2**27, np.uint8) for _ in range(64)]
+    hoard = [np.empty(2**27, np.uint8) for _ in range(64)]
     raise AssertionError(f"{len(hoard)} hoards of 128 MiB fitted")
