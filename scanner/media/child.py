@@ -81,9 +81,9 @@ class Child:
         self._process.wait()
         self._listener.join(_LISTENER_S)
         self.channel.close()
-        if self._lifeline >= 0:
-            os.close(self._lifeline)
-            self._lifeline = -1
+        lifeline, self._lifeline = self._lifeline, -1
+        if lifeline >= 0:
+            os.close(lifeline)
 
     def obituary(self, cause: ProtocolError) -> str:
         """Ends the process and says why it had to end, with the last thing it wrote."""

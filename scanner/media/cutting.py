@@ -102,17 +102,16 @@ class Cutting:
             raise MediaError(f"more than {self._limits.max_bytes} bytes without a keyframe to cut at")
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
-        damaged = 0
+        damaged, end = 0, ""
         try:
             for packet in self._container.demux(self._stream):
                 if packet.size:
                     damaged += packet.is_corrupt
                     yield packet
         except FFmpegError as error:
-            self.damage = f"reading ends early: {error.strerror}"
-        if damaged and not self.damage:
-            self.damage = f"{damaged} packets are damaged"
-        self.damage = self.damage or self._shortfall()
+            end = f"reading fails before the end: {error.strerror}"
+        broken = f"damaged packets: {damaged}" if damaged else ""
+        self.damage = "; ".join(note for note in (end or self._shortfall(), broken) if note)
 
     def _shortfall(self) -> str:
         """Whether the video ends well before the container says it does."""

@@ -5,13 +5,16 @@ packets ─decode─▶ frames ─bursts─▶ T frames ─probe, track─▶ fa
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from io import BytesIO
 
 import numpy as np
 
 from scanner.core.clips import Burst, as_box, between, bursts, clip_square, probes
+from scanner.core.errors import MediaError
 from scanner.core.tracking import Track, Tracker
 from scanner.core.types import (
     Clip,
@@ -33,6 +36,7 @@ from scanner.vision import brightness, fingerprint, sharpness
 
 DETECT_EVERY = 5  # frames; at 30 fps a face moves less than half its width in between, the rest is interpolated
 LOOK_PX = 320  # longer side of the picture the detector sees; its models take 128 or 192 px
+PAUSE_S, PAUSE_STEPS = Fraction(1, 2), 4  # slow recordings have long steps, all alike
 CUT_LUMA = 28.0  # mean absolute change of luma between two frames that no camera move makes
 
 
@@ -74,10 +78,14 @@ class SegmentObserver:
         self._first_print: Floats | None = None
         self._last_print: Floats | None = None
         self._crowded = False
-        self._scored: set[int] = set()
+        self._cuts: deque[int] = deque()
+        self._last_time: Fraction | None = None
+        self._last_gap = Fraction(0)
 
     def clips(self) -> Iterator[Clip]:
         """Clips in time order. Raises MediaError."""
+        if not self._payload:
+            raise MediaError("holds no bytes")
         try:
             with opened(BytesIO(self._payload), self._limits) as (container, stream):
                 decoder = Decoder(container, stream, self._limits)
@@ -97,6 +105,9 @@ class SegmentObserver:
     # One burst: probe, follow, cut.
 
     def _burst(self, burst: Burst[Frame]) -> Iterator[Clip]:
+        while self._cuts and self._cuts[0] <= burst.frames[-1].index:
+            self._cuts.popleft()
+            self._tracker.cut()  # only now: the last burst before the cut was followed after the cut was seen
         places = probes(len(burst.frames), DETECT_EVERY)
         numbers = [self._probe + place for place in range(len(places))]
         self._probe += len(places)
@@ -155,8 +166,15 @@ class SegmentObserver:
             self._first_print = now
         cut = before is not None and float(np.abs(now - before).mean()) > CUT_LUMA
         if cut:
-            self._tracker.cut()
-        return cut
+            self._cuts.append(frame.index)
+        return cut or self._paused(frame)
+
+    def _paused(self, frame: Frame) -> bool:
+        """Whether the clock stood much longer than before: what follows is no motion of what went before."""
+        before, self._last_time = self._last_time, frame.time
+        gap = frame.time - before if before is not None else Fraction(0)
+        usual, self._last_gap = self._last_gap, gap
+        return gap > PAUSE_S and gap > PAUSE_STEPS * usual
 
     # After the last burst.
 

@@ -73,6 +73,8 @@ class Cell:
             self._channel.tell({"done": observation_to(sighting.observation())})
         except MediaError as error:
             self._channel.tell({"rejected": str(error)})
+        except MemoryError:
+            self._channel.tell({"rejected": "takes more memory than a decode cell may have"})
 
     def _show(self, clip: Clip) -> None:
         while not self._free:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from string import hexdigits
 from typing import Any
 
 from scanner.core.types import Box, Clip, ClipSpec, Mode, Observation, Pixels, Quality, Reason, Tally, Tracklet
@@ -14,6 +15,7 @@ _MOST_FRAMES = 10**7
 _MOST_PX = 10**5
 _MOST_KBPS = 10**12
 _CODEC_NAME = 32
+_PRINT_DIGITS = 4096  # many more than a fingerprint has (see vision.fingerprint)
 
 
 def clip_to(clip: Clip) -> Message:
@@ -55,6 +57,8 @@ def observation_from(said: Fields, mode: Mode, sandbox: tuple[str, ...]) -> Obse
         tracklets=tracklets,
         reasons=tuple(_reason(item) for item in said.items("reasons", len(Reason))),
         sandbox=sandbox,
+        opening=_print(said, "opening"),
+        closing=_print(said, "closing"),
     )
 
 
@@ -104,6 +108,14 @@ def _box(said: Fields, name: str) -> Box:
     if x0 > x1 or y0 > y1:
         raise ProtocolError(f"{name} must not be turned inside out, got {(x0, y0, x1, y1)}")
     return x0, y0, x1, y1
+
+
+def _print(said: Fields, name: str) -> str:
+    """A fingerprint of a picture: hex digits of its luma, two a sample, or nothing."""
+    text = said.text(name, _PRINT_DIGITS)
+    if len(text) % 2 or not set(text) <= set(hexdigits):
+        raise ProtocolError(f"{name} must be pairs of hex digits, got {text!r:.40}")
+    return text
 
 
 def _reason(value: Any) -> Reason:
