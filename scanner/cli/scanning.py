@@ -32,8 +32,12 @@ class Outcome:
 def scan_all(paths: list[str], settings: Settings, printer: Printer, report: Path | None) -> Outcome:
     """Scans one path after the other; one that cannot be read is told and passed over."""
     outcome = Outcome()
-    reporter = Reporter(report) if report else None
-    with assembled(settings, reporter and reporter.witness) as parts, shown_progress() as progress, _closing(printer):
+    reporter = Reporter(report, settings) if report else None
+    with (
+        assembled(settings, reporter.witness if reporter else None) as parts,
+        shown_progress() as progress,
+        _closing(printer),
+    ):
         _tell_device(parts)
         for given in paths:
             try:
@@ -61,14 +65,14 @@ def _scan_one(
     progress.begin(item.stream_id)
     try:
         for answer in scan_input(parts, item, settings, progress.advance):
+            if reporter is not None:
+                reporter.answered(answer)
             if isinstance(answer, Refused):
                 where = f"segment {answer.segment.sequence}: {answer.error}"
                 _failed(printer, outcome, Failure(uri, answer.error.stage.value, where))
                 continue
             verdicts.append(answer.conclusion.verdict)
             printer.verdict(answer.conclusion.verdict)
-            if reporter is not None:
-                reporter.answered(answer)
     except MediaError as error:
         _failed(printer, outcome, Failure(uri, error.stage.value, str(error)))
     if not verdicts:
