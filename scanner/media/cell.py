@@ -46,8 +46,8 @@ class Cell:
         """between two segments: fit to be given the next one"""
         descriptor = anonymous(plan.spec)
         try:
-            self.child = Child("scanner.media.cell_main", [descriptor])
             self._arena = Arena(descriptor, plan.spec, writable=False)
+            self.child = Child("scanner.media.cell_main", [descriptor])
         finally:
             os.close(descriptor)
 

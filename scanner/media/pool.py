@@ -93,17 +93,11 @@ class CellPool:
     def take(self) -> Cell:
         """A cell at rest, alive when looked at. Raises CellLostError or CellsUnavailableError."""
         deadline = monotonic() + self._wait_s
-        with self._changed:
-            while True:
-                self._refuse_if_hopeless()
-                if self._idle and len(self._lent) < self._count:
-                    cell = self._idle.pop()
-                    if cell.child.alive:
-                        self._lent.add(cell)
-                        return cell
-                    self._forget(cell)
-                elif not self._changed.wait(deadline - monotonic()):
-                    raise CellLostError(f"no decode cell became free within {self._wait_s:g} s")
+        while True:
+            cell = self._lend(deadline)
+            if cell.child.alive:
+                return cell
+            self.give_back(cell)
 
     def give_back(self, cell: Cell) -> None:
         """Also when it is not fit for another segment: then it is closed and the keeper replaces it."""
@@ -130,6 +124,17 @@ class CellPool:
 
     # The keeper.
 
+    def _lend(self, deadline: float) -> Cell:
+        with self._changed:
+            while True:
+                self._refuse_if_hopeless()
+                if self._idle and len(self._lent) < self._count:
+                    cell = self._idle.pop()
+                    self._lent.add(cell)
+                    return cell
+                if not self._changed.wait(deadline - monotonic()):
+                    raise CellLostError(f"no decode cell became free within {self._wait_s:g} s")
+
     def _refuse_if_hopeless(self) -> None:
         if self._closed:
             raise CellLostError("the pool of decode cells is closed")
@@ -151,13 +156,31 @@ class CellPool:
                 self._changed.wait_for(lambda: self._closed or len(self._cells) < self._count + SPARES)
                 if self._closed:
                     return
-                fresh = [Cell(self._plan) for _ in range(self._count + SPARES - len(self._cells))]
-                self._cells.update(fresh)
+                missing = self._count + SPARES - len(self._cells)
+            fresh = [cell for cell in (self._begun() for _ in range(missing)) if cell]  # they start side by side
             for cell in fresh:
                 self._welcome(cell)
             with self._changed:
                 if self._failures:
                     self._changed.wait_for(lambda: self._closed, _PAUSE_S)
+
+    def _begun(self) -> Cell | None:
+        try:
+            cell = Cell(self._plan)
+        except OSError as error:
+            self._failed(f"the last one was refused by the system: {error}")
+            return None
+        with self._changed:
+            self._cells.add(cell)
+            if self._closed:
+                cell.child.kill()
+        return cell
+
+    def _failed(self, failure: str) -> None:
+        with self._changed:
+            self._failures += 1
+            self._failure = failure
+            self._changed.notify_all()
 
     def _welcome(self, cell: Cell) -> None:
         try:
@@ -167,9 +190,7 @@ class CellPool:
             cell.close()
             with self._changed:
                 self._cells.discard(cell)
-                self._failures += 1
-                self._failure = f"the last one {fate}"
-                self._changed.notify_all()
+            self._failed(f"the last one {fate}")
             return
         with self._changed:
             self._failures = 0
