@@ -137,6 +137,9 @@ class LocalBroker:
                 how, deadline = signal.SIGKILL, time.monotonic() + 10
                 os.kill(pid, how)
             time.sleep(0.05)
+        if self._child is not None:
+            self._child.wait()
+            self._child = None
         self._pid_file.unlink(missing_ok=True)
 
     def _pid(self) -> int | None:

@@ -1,0 +1,98 @@
+"""The bus on Apache Kafka: makes members, publishers and readers, creates topics, measures lag."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from kafka import TopicPartition
+from kafka.admin import KafkaAdminClient
+from kafka.errors import TopicAlreadyExistsError, for_code
+from kafka.protocol.consumer import IsolationLevel, OffsetSpec
+
+from scanner.bus.kafka.config import KafkaConfig
+from scanner.bus.kafka.errors import ours, translated
+from scanner.bus.kafka.publisher import KafkaPublisher
+from scanner.bus.kafka.reader import KafkaReader
+from scanner.bus.kafka.records import place_of
+from scanner.bus.kafka.subscription import KafkaSubscription
+from scanner.core.errors import TopicMissingError
+from scanner.ports import Assignments, Place, TopicPlan
+
+
+class KafkaBus:
+    """Holds no connection itself: each thing it makes has its own."""
+
+    def __init__(self, config: KafkaConfig) -> None:
+        self._config = config
+
+    def subscribe(self, topics: Sequence[str], group: str, listener: Assignments | None = None) -> KafkaSubscription:
+        self._places(topics)
+        return KafkaSubscription(self._config, topics, group, listener, self.publisher())
+
+    def publisher(self) -> KafkaPublisher:
+        return KafkaPublisher(self._config, self._require)
+
+    def reader(
+        self, topics: Sequence[str], *, from_beginning: bool, partitions: Sequence[int] | None = None
+    ) -> KafkaReader:
+        places = [place for place in self._places(topics) if partitions is None or place.partition in partitions]
+        return KafkaReader(self._config, places, from_beginning=from_beginning)
+
+    def create(self, topics: Mapping[str, TopicPlan]) -> list[str]:
+        with self._admin("create topics") as admin:
+            there = set(admin.list_topics())
+            missing = {name: _options(plan) for name, plan in topics.items() if name not in there}
+            if not missing:
+                return []
+            created = admin.create_topics(missing, timeout_ms=self._config.deadline_ms, raise_errors=False)
+            admin.wait_for_topics(list(missing), timeout_ms=self._config.deadline_ms)
+        for topic in created["topics"]:
+            error = for_code(topic["error_code"])
+            if topic["error_code"] and error is not TopicAlreadyExistsError:
+                raise translated(error(topic["error_message"]), f"create topic {topic['name']}")
+        return sorted(missing)
+
+    def lag(self, topic: str, group: str) -> dict[Place, int]:
+        places = self._places([topic])
+        with self._admin(f"measure the lag of {group}") as admin:
+            first = admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.EARLIEST))
+            last = admin.list_partition_offsets(
+                dict.fromkeys(places, OffsetSpec.LATEST), isolation_level=IsolationLevel.READ_COMMITTED
+            )
+            done = admin.list_group_offsets({group: places})[group]
+        behind = {}
+        for place in places:
+            committed = done[place].offset if place in done else -1
+            behind[place_of(place)] = max(0, last[place].offset - max(committed, first[place].offset))
+        return behind
+
+    def _require(self, topic: str) -> None:
+        self._places([topic])
+
+    def _places(self, topics: Sequence[str]) -> list[TopicPartition]:
+        """Every partition. Raises TopicMissingError."""
+        with self._admin(f"look up {', '.join(topics)}") as admin:
+            found = {topic["name"]: topic for topic in admin.describe_topics(list(topics)) if not topic["error_code"]}
+        if missing := sorted(set(topics) - found.keys()):
+            raise TopicMissingError(f"no such topic: {', '.join(missing)}; run `scanner topics create`")
+        return [
+            TopicPartition(name, partition["partition_index"])
+            for name in topics
+            for partition in sorted(found[name]["partitions"], key=lambda each: int(each["partition_index"]))
+        ]
+
+    @contextmanager
+    def _admin(self, doing: str) -> Iterator[KafkaAdminClient]:
+        with ours(doing), KafkaAdminClient(**self._config.client()) as admin:
+            yield admin
+
+
+def _options(plan: TopicPlan) -> dict[str, object]:
+    configs = {
+        "cleanup.policy": "compact" if plan.compacted else "delete",
+        "max.message.bytes": str(plan.max_record_bytes),
+    }
+    if plan.retention_ms is not None:
+        configs["retention.ms"] = str(plan.retention_ms)
+    return {"num_partitions": plan.partitions, "configs": configs}

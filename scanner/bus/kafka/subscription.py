@@ -1,0 +1,155 @@
+"""One member of a consumer group, and its way to answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
+from kafka.structs import OffsetAndMetadata
+
+from scanner.bus.kafka.config import KafkaConfig
+from scanner.bus.kafka.errors import ours
+from scanner.bus.kafka.joins import keep_joins
+from scanner.bus.kafka.publisher import KafkaPublisher
+from scanner.bus.kafka.records import delivery_of, place_of
+from scanner.core.errors import MembershipLostError
+from scanner.ports import Assignments, Delivery, Place, Record
+
+_LEAVE_S = 5.0
+
+
+class KafkaSubscription:
+    """Polls, pauses and commits on one thread; kafka-python keeps the membership alive on another."""
+
+    def __init__(
+        self,
+        config: KafkaConfig,
+        topics: Sequence[str],
+        group: str,
+        listener: Assignments | None,
+        publisher: KafkaPublisher,
+    ) -> None:
+        self._config = config
+        self._topics = tuple(topics)
+        self._listener = listener
+        self._publisher = publisher
+        self._paused: set[Place] = set()
+        self._alive_at = time.monotonic()
+        with ours(f"join group {group}"):
+            self._consumer = KafkaConsumer(**config.member(group))
+            keep_joins(self._consumer)
+            self._moves = _Moves(self._consumer)
+            self._consumer.subscribe(self._topics, listener=self._moves)
+            # A leader that joins before it knows the partitions deals out none, and kafka-python may never notice.
+            self._ask_the_broker()
+
+    def poll(self, timeout_s: float, limit: int) -> list[Delivery]:
+        with ours(f"poll {', '.join(self._topics)}"):
+            fetched = self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=limit)
+            self._tell_moves()
+            self._notice_silence(bool(fetched))
+        kept = (records for partition, records in fetched.items() if place_of(partition) in self._moves.owned)
+        return [delivery_of(record) for records in kept for record in records]
+
+    def pause(self, places: Iterable[Place]) -> None:
+        self._paused |= set(places) & self._moves.owned
+        self._consumer.pause(*_partitions(self._paused))
+
+    def resume(self, places: Iterable[Place]) -> None:
+        chosen = set(places) & self._paused
+        self._paused -= chosen
+        self._consumer.resume(*_partitions(chosen & self._moves.owned))
+
+    def commit(self, outputs: Sequence[Record], offsets: Mapping[Place, int]) -> None:
+        """1. outputs go out  2. all of them are durable  3. the group moves on.
+
+        While this runs no partition leaves: a rebalance waits, so that the next owner starts behind these offsets.
+
+        Raises:
+            BrokerUnavailableError: nothing or everything may have happened up to step 3; commit the same again.
+            MembershipLostError: the offsets are not this member's to move; outputs may have gone out.
+        """
+        with self._moves.held():
+            if foreign := sorted(set(offsets) - self._moves.owned):
+                raise MembershipLostError(f"no longer this member's: {foreign}")
+            for output in outputs:
+                self._publisher.publish(output)
+            if outputs:
+                self._publisher.flush(self._config.deadline_s)
+            with ours("commit offsets"):
+                self._consumer.commit(_committable(offsets), timeout_ms=self._config.deadline_ms)
+        self._alive_at = time.monotonic()
+
+    def close(self) -> None:
+        with ours("leave the group"):
+            self._consumer.close(autocommit=False, timeout_ms=int(min(_LEAVE_S, self._config.deadline_s) * 1000))
+        self._publisher.close()
+
+    def _tell_moves(self) -> None:
+        for verb, places in self._moves.taken():
+            if verb == "revoked":
+                self._paused -= set(places)
+            if self._listener is not None:
+                getattr(self._listener, verb)(places)
+        if still := self._paused & self._moves.owned:
+            # kafka-python forgets pauses when an assignment is replaced.
+            self._consumer.pause(*_partitions(still))
+
+    def _notice_silence(self, heard: bool) -> None:
+        """kafka-python polls an absent broker for ever without a word: ask, when nothing came for a while."""
+        now = time.monotonic()
+        if heard:
+            self._alive_at = now
+        elif now - self._alive_at > self._config.deadline_s / 2:
+            self._ask_the_broker()
+
+    def _ask_the_broker(self) -> None:
+        somewhere = [TopicPartition(topic, 0) for topic in self._topics]
+        self._consumer.end_offsets(somewhere, timeout_ms=self._config.deadline_ms // 2)
+        self._alive_at = time.monotonic()
+
+
+class _Moves(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python is not typed
+    """What kafka-python's own thread says of partitions, kept for the thread that polls."""
+
+    def __init__(self, consumer: KafkaConsumer) -> None:
+        self.owned: set[Place] = set()
+        self._consumer = consumer
+        self._commit = threading.Lock()
+        self._told: deque[tuple[str, list[Place]]] = deque()
+
+    def held(self) -> threading.Lock:
+        """While this lock is held no partition is given up."""
+        return self._commit
+
+    def taken(self) -> list[tuple[str, list[Place]]]:
+        """Moves since the last time, oldest first."""
+        return [self._told.popleft() for _ in range(len(self._told))]
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        places = sorted(place_of(partition) for partition in assigned)
+        self.owned |= set(places)
+        self._told.append(("assigned", places))
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        # A commit under way needs this very thread to finish: wait without blocking it.
+        while not self._commit.acquire(blocking=False):
+            await self._consumer._net.sleep(0.005)  # noqa: SLF001 – the loop's sleep has no public name
+        try:
+            places = sorted(place_of(partition) for partition in revoked)
+            self.owned -= set(places)
+            self._told.append(("revoked", places))
+        finally:
+            self._commit.release()
+
+
+def _partitions(places: Iterable[Place]) -> list[TopicPartition]:
+    return [TopicPartition(*place) for place in places]
+
+
+def _committable(offsets: Mapping[Place, int]) -> dict[TopicPartition, OffsetAndMetadata]:
+    return {TopicPartition(*place): OffsetAndMetadata(offset, "", -1) for place, offset in offsets.items()}

@@ -1,0 +1,21 @@
+"""What tests of every kind share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from scanner.bus.broker import LocalBroker
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # kafka-python reads its protocol files by a call that Python 3.11 and 3.12 call deprecated (3.13 took that back).
+    config.addinivalue_line("filterwarnings", "ignore:(read|open)_text is deprecated:DeprecationWarning")
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
+    """A real Apache Kafka for the whole run: tests keep apart by the names of their topics and groups."""
+    with LocalBroker(tmp_path_factory.mktemp("kafka") / "broker") as broker:
+        yield broker
