@@ -54,6 +54,7 @@ def drawing_of(
     faces: Sequence[Face], suspicious: Sequence[SpanScore], duration_ms: int, thresholds: Thresholds, *, fine: bool
 ) -> Drawing:
     """`faces` most suspicious first; those beyond the first few share one line of their highest scores."""
+    duration_ms = max(1, duration_ms)
     most = COLUMNS if fine else COARSE
     judged = [face for face in faces if face.spans]
     named = [(f"Face {face.number}", face.spans) for face in judged[:LINES]]

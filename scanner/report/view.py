@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from scanner.core.types import Label, SpanScore
 from scanner.report import words
@@ -145,8 +145,7 @@ def _path(place: int, report: PathReport, thresholds: Thresholds, room: Room) ->
 
 def split_name(uri: str) -> tuple[str, str]:
     """Folder and file name to show, of a path or an address, with nothing invisible left in them."""
-    parts = urlsplit(uri) if "://" in uri else None
-    text = unquote(parts.path) if parts and parts.scheme == "file" else uri
+    text = unquote(uri.removeprefix("file://")) if uri.startswith("file:///") else uri
     folder, slash, name = text.rstrip("/").rpartition("/")
     return words.visible(folder + slash), words.visible(name or text)
 

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from scanner.core.types import ClipSpec, Mode, Pixels
+from scanner.core.types import ClipSpec, Mode
 from scanner.faces.mediapipe import MediapipeDetector, Range
 from scanner.media.demux import Limits
 from scanner.media.observe import SegmentObserver
@@ -20,11 +20,6 @@ from scanner.sample.draw import Studio
 from scanner.sample.motion import Performance
 
 SMALL = (320, 240)
-
-
-def frames(path: Path) -> list[Pixels]:
-    with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 
 def test_the_same_seed_draws_the_same_file(tmp_path: Path) -> None:
@@ -37,7 +32,8 @@ def test_a_clip_has_the_size_length_and_keyframes_it_was_asked_for(tmp_path: Pat
     draw_sample(tmp_path / "clip.mp4", forged=False, seconds=2.2, fps=20, size=SMALL)
     with av.open(str(tmp_path / "clip.mp4")) as container:
         stream = container.streams.video[0]
-        assert (stream.width, stream.height, stream.average_rate) == (*SMALL, 20)
+        assert (stream.width, stream.height) == SMALL
+        assert stream.average_rate == 20
         pictures = list(container.decode(video=0))
     assert len(pictures) == 44
     assert [place for place, picture in enumerate(pictures) if picture.key_frame] == [0, 40]
@@ -60,7 +56,7 @@ def test_twins_differ_only_where_one_is_forged_and_only_inside_the_face() -> Non
 
 @pytest.mark.parametrize("forged", [False, True])
 def test_the_detector_follows_exactly_one_face_throughout(tmp_path: Path, forged: bool) -> None:
-    draw_sample(tmp_path / "clip.mp4", forged=forged, seconds=1.6, forged_spans=[(0.0, 2.0)])
+    draw_sample(tmp_path / "clip.mp4", forged=forged, seconds=0.8, forged_spans=[(0.0, 2.0)])
     near, far = MediapipeDetector(Range.SHORT), MediapipeDetector(Range.FULL)
     try:
         payload = (tmp_path / "clip.mp4").read_bytes()
@@ -71,9 +67,9 @@ def test_the_detector_follows_exactly_one_face_throughout(tmp_path: Path, forged
         far.close()
     observation = observer.observation()
     (face,) = observation.tracklets
-    assert face.frames == observation.tally.frames_total == 40
+    assert face.frames == observation.tally.frames_total == 20
     assert 160 < face.quality.face_px < 200
-    assert len(clips) == 3
+    assert len(clips) == 2
     assert not observation.reasons
 
 
