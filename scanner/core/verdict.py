@@ -119,7 +119,9 @@ def conclude(
     if segment.end_of_stream and Reason.NO_VIDEO in reasons:
         reasons.append(Reason.END_OF_STREAM)
     known, next_track = _joined(start, segment, seen)
-    faces = [_face(known[tracklet.index], tracklet, segment, scores, judge) for tracklet in seen.tracklets]
+    faces = [
+        _face(known[tracklet.index], tracklet, segment, seen.duration_ms, scores, judge) for tracklet in seen.tracklets
+    ]
     verdict = _verdict(segment, seen, [face for face, _ in faces], reasons, scores, judge)
     after, alerts = _edges([track for _, track in faces], verdict, judge)
     if repeated:
@@ -200,7 +202,12 @@ def _cut_before(state: StreamState, seen: Observation) -> bool:
 
 
 def _face(
-    known: TrackState, tracklet: Tracklet, segment: Segment, scores: Sequence[ClipScore], judge: Judge
+    known: TrackState,
+    tracklet: Tracklet,
+    segment: Segment,
+    duration_ms: int,
+    scores: Sequence[ClipScore],
+    judge: Judge,
 ) -> tuple[TrackVerdict, TrackState]:
     mine = [clip for clip in scores if clip.tracklet == tracklet.index]
     frames_scored = sum(len(clip.frame_logits) - clip.repeats for clip in mine)
@@ -208,7 +215,7 @@ def _face(
     spans = tuple(
         SpanScore(
             segment.start_ms + clip.start_ms,
-            segment.start_ms + clip.end_ms,
+            segment.start_ms + max(clip.start_ms + 1, min(clip.end_ms, duration_ms)),
             judge.calibration.score(clip.logit),
         )
         for clip in mine
