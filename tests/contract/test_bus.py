@@ -1,0 +1,371 @@
+"""What every bus promises: held by the one in memory and by Apache Kafka itself."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from scanner.bus.kafka import KafkaBus, KafkaConfig
+from scanner.bus.memory import MemoryBus
+from scanner.bus.partitions import partition_of
+from scanner.core.errors import MembershipLostError, TopicMissingError
+from scanner.ports import Bus, Delivery, Place, Record, Subscription, TopicPlan
+
+PATIENCE_S = 30.0
+MakeBus = Callable[[str], Bus]
+"""start ("earliest" or "latest") to a bus over the same topics"""
+
+
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.kafka)])
+def make_bus(request: pytest.FixtureRequest) -> MakeBus:
+    if request.param == "memory":
+        return lambda start: MemoryBus(start=start)  # type: ignore[arg-type]
+    address = request.getfixturevalue("kafka_broker").bootstrap
+    return lambda start: KafkaBus(KafkaConfig((address,), start=start, deadline_s=15, session_s=6))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def bus(make_bus: MakeBus) -> Bus:
+    return make_bus("earliest")
+
+
+@pytest.fixture
+def topic(bus: Bus) -> str:
+    return created(bus)
+
+
+@pytest.fixture
+def group() -> str:
+    return f"group-{uuid.uuid4()}"
+
+
+def created(bus: Bus, partitions: int = 4, **plan: Any) -> str:
+    name = f"topic-{uuid.uuid4()}"
+    assert bus.create({name: TopicPlan(partitions, **plan)}) == [name]
+    return name
+
+
+def publish(bus: Bus, topic: str, *entries: tuple[str, bytes | None]) -> None:
+    with closing(bus.publisher()) as publisher:
+        for key, value in entries:
+            publisher.publish(Record(topic, key.encode(), value))
+        publisher.flush(PATIENCE_S)
+
+
+def take(member: Subscription, count: int, *, limit: int = 100) -> list[Delivery]:
+    """Polls until `count` deliveries have come."""
+    return gather([member], lambda got: len(got) >= count, limit=limit)
+
+
+def gather(
+    members: Sequence[Subscription], enough: Callable[[list[Delivery]], bool], *, limit: int = 100
+) -> list[Delivery]:
+    got: list[Delivery] = []
+    deadline = time.monotonic() + PATIENCE_S
+    while not enough(got):
+        assert time.monotonic() < deadline, f"only {[d.record.value for d in got]} came"
+        for member in members:
+            got += member.poll(0.1, limit)
+    return got
+
+
+def quiet(member: Subscription, for_s: float = 1.0) -> list[Delivery]:
+    """What comes although nothing should."""
+    deadline = time.monotonic() + for_s
+    got: list[Delivery] = []
+    while time.monotonic() < deadline:
+        got += member.poll(0.1, 100)
+    return got
+
+
+def next_offsets(deliveries: Sequence[Delivery]) -> dict[Place, int]:
+    return {(d.record.topic, d.partition): d.offset + 1 for d in deliveries}
+
+
+@dataclass
+class Watcher:
+    """Remembers what a member owns."""
+
+    owned: set[Place] = field(default_factory=set)
+    moves: list[tuple[str, list[Place]]] = field(default_factory=list)
+
+    def assigned(self, places: Sequence[Place]) -> None:
+        self.owned |= set(places)
+        self.moves.append(("assigned", list(places)))
+
+    def revoked(self, places: Sequence[Place]) -> None:
+        self.owned -= set(places)
+        self.moves.append(("revoked", list(places)))
+
+
+def settle(members: Sequence[Subscription], done: Callable[[], bool]) -> None:
+    gather(members, lambda _: done())
+
+
+# Order, keys, bytes.
+
+
+def test_records_of_a_key_come_in_the_order_they_were_published(bus: Bus, topic: str, group: str) -> None:
+    publish(bus, topic, *((f"cam-{i % 5}", str(i).encode()) for i in range(50)))
+    with closing(bus.subscribe([topic], group)) as member:
+        got = take(member, 50, limit=7)
+    for camera in range(5):
+        mine = [int(d.record.value or b"") for d in got if d.record.key == f"cam-{camera}".encode()]
+        assert mine == list(range(camera, 50, 5))
+
+
+def test_a_key_goes_to_the_partition_that_kafkas_own_clients_choose(bus: Bus, topic: str) -> None:
+    keys = [b"", b"a", b"ab", b"abc", b"cam-1", b"news/2024.mp4", "流-7".encode()]
+    expected = {key: partition_of(key, 4) for key in keys}  # see tests/unit/test_partitions.py
+    publish(bus, topic, *((key.decode(), b"x") for key in expected))
+    with closing(bus.reader([topic], from_beginning=True)) as reader:
+        got = gather([reader], lambda got: len(got) == len(expected))  # type: ignore[list-item]
+    assert {d.record.key: d.partition for d in got} == expected
+
+
+def test_headers_survive_byte_for_byte(bus: Bus, topic: str, group: str) -> None:
+    headers = (("ce_id", b"1"), ("empty", b""), ("binary", bytes(range(256))), ("ce_id", b"again"), ("é", "é".encode()))
+    with closing(bus.publisher()) as publisher:
+        publisher.publish(Record(topic, b"k", b"v", headers))
+        publisher.flush(PATIENCE_S)
+    with closing(bus.subscribe([topic], group)) as member:
+        assert take(member, 1)[0].record.headers == headers
+
+
+def test_a_large_record_arrives_whole(bus: Bus, topic: str, group: str) -> None:
+    value = bytes(range(256)) * 12 * 1024  # 3 MiB
+    publish(bus, topic, ("k", value), ("k", b"after"))
+    with closing(bus.subscribe([topic], group)) as member:
+        assert [d.record.value for d in take(member, 2)] == [value, b"after"]
+
+
+def test_empty_and_absent_values_differ(bus: Bus, topic: str, group: str) -> None:
+    publish(bus, topic, ("k", b""), ("k", None))
+    with closing(bus.subscribe([topic], group)) as member:
+        assert [d.record.value for d in take(member, 2)] == [b"", None]
+
+
+def test_a_delivery_knows_its_place_and_time(bus: Bus, topic: str, group: str) -> None:
+    before_ms = time.time_ns() // 1_000_000
+    publish(bus, topic, ("k", b"0"), ("k", b"1"))
+    with closing(bus.subscribe([topic], group)) as member:
+        first, second = take(member, 2)
+    assert (first.record.topic, first.offset, second.offset) == (topic, 0, 1)
+    assert first.partition == second.partition
+    assert before_ms - 1 <= first.timestamp_ms <= time.time_ns() // 1_000_000 + 1
+
+
+def test_poll_gives_no_more_than_was_asked_for(bus: Bus, topic: str, group: str) -> None:
+    publish(bus, topic, *((f"{i}", b"x") for i in range(10)))
+    with closing(bus.subscribe([topic], group)) as member:
+        got: list[Delivery] = []
+        while len(got) < 10:
+            batch = member.poll(PATIENCE_S, 3)
+            assert 0 < len(batch) <= 3
+            got += batch
+
+
+# Committing.
+
+
+def test_a_committed_record_is_not_delivered_again(bus: Bus, topic: str, group: str) -> None:
+    publish(bus, topic, ("k", b"0"), ("k", b"1"), ("k", b"2"))
+    with closing(bus.subscribe([topic], group)) as member:
+        first = take(member, 1, limit=1)
+        member.commit([], next_offsets(first))
+    with closing(bus.subscribe([topic], group)) as member:
+        assert [d.record.value for d in take(member, 2)] == [b"1", b"2"]
+
+
+def test_an_uncommitted_record_is_delivered_again(bus: Bus, topic: str, group: str) -> None:
+    publish(bus, topic, ("k", b"0"), ("k", b"1"))
+    with closing(bus.subscribe([topic], group)) as member:
+        take(member, 2)
+    with closing(bus.subscribe([topic], group)) as member:
+        assert [d.record.value for d in take(member, 2)] == [b"0", b"1"]
+
+
+def test_outputs_are_there_when_commit_returns(bus: Bus, topic: str, group: str) -> None:
+    answers = created(bus, 1)
+    publish(bus, topic, ("k", b"question"))
+    with closing(bus.subscribe([topic], group)) as member:
+        got = take(member, 1)
+        member.commit([Record(answers, b"k", b"answer", (("h", b"1"),))], next_offsets(got))
+        with closing(bus.reader([answers], from_beginning=True)) as reader:
+            found = gather([reader], bool)  # type: ignore[list-item]
+    assert [d.record for d in found] == [Record(answers, b"k", b"answer", (("h", b"1"),))]
+
+
+def test_groups_do_not_disturb_each_other(bus: Bus, topic: str, group: str) -> None:
+    publish(bus, topic, ("k", b"0"))
+    with closing(bus.subscribe([topic], group)) as member:
+        member.commit([], next_offsets(take(member, 1)))
+    with closing(bus.subscribe([topic], f"{group}-other")) as member:
+        assert len(take(member, 1)) == 1
+
+
+def test_lag_counts_what_a_group_has_not_committed(bus: Bus, group: str) -> None:
+    topic = created(bus, 1)
+    assert bus.lag(topic, group) == {(topic, 0): 0}
+    publish(bus, topic, *(("k", b"x") for _ in range(5)))
+    assert bus.lag(topic, group) == {(topic, 0): 5}
+    with closing(bus.subscribe([topic], group)) as member:
+        got = take(member, 5)
+        member.commit([], next_offsets(got[:3]))
+    assert bus.lag(topic, group) == {(topic, 0): 2}
+
+
+# Members.
+
+
+def test_two_members_share_the_partitions(bus: Bus, topic: str, group: str) -> None:
+    one, two = Watcher(), Watcher()
+    with closing(bus.subscribe([topic], group, one)) as first:
+        settle([first], lambda: len(one.owned) == 4)
+        with closing(bus.subscribe([topic], group, two)) as second:
+            settle([first, second], lambda: len(one.owned) == len(two.owned) == 2)
+            assert not one.owned & two.owned
+            kept = [places for verb, places in one.moves if verb == "revoked"]
+            assert sum(map(len, kept)) == 2, "a partition that stays is not revoked on the way"
+            publish(bus, topic, *((f"{i}", str(i).encode()) for i in range(40)))
+            mine, theirs = take_apart(first, second, 40)
+    assert {d.partition for d in mine} == {number for _, number in one.owned}
+    assert {d.partition for d in theirs} == {number for _, number in two.owned}
+
+
+def take_apart(first: Subscription, second: Subscription, count: int) -> tuple[list[Delivery], list[Delivery]]:
+    mine: list[Delivery] = []
+    theirs: list[Delivery] = []
+    deadline = time.monotonic() + PATIENCE_S
+    while len(mine) + len(theirs) < count:
+        assert time.monotonic() < deadline
+        mine += first.poll(0.1, 100)
+        theirs += second.poll(0.1, 100)
+    return mine, theirs
+
+
+def test_a_member_that_leaves_gives_its_partitions_and_uncommitted_records_to_the_other(
+    bus: Bus, topic: str, group: str
+) -> None:
+    one, two = Watcher(), Watcher()
+    publish(bus, topic, *((f"{i}", str(i).encode()) for i in range(20)))
+    with closing(bus.subscribe([topic], group, one)) as first:
+        second = bus.subscribe([topic], group, two)
+        got = gather([first, second], lambda got: len(two.owned) == 2 and len({d.record.value for d in got}) == 20)
+        assert len(got) >= 20
+        second.close()
+        left = two.owned
+        again = gather([first], lambda got: len(one.owned) == 4 and {d.partition for d in got} >= {n for _, n in left})
+    assert {d.partition for d in again} >= {number for _, number in left}
+
+
+def test_a_partition_that_went_to_another_member_cannot_be_committed(bus: Bus, topic: str, group: str) -> None:
+    one, two = Watcher(), Watcher()
+    publish(bus, topic, *((f"{i}", b"x") for i in range(20)))
+    with closing(bus.subscribe([topic], group, one)) as first:
+        got = take(first, 20)
+        with closing(bus.subscribe([topic], group, two)) as second:
+            settle([first, second], lambda: len(two.owned) == 2)
+            with pytest.raises(MembershipLostError, match=topic):
+                first.commit([], next_offsets(got))
+            first.commit([], {place: offset for place, offset in next_offsets(got).items() if place in one.owned})
+
+
+# Pausing.
+
+
+def test_a_paused_partition_waits_and_the_others_go_on(bus: Bus, topic: str, group: str) -> None:
+    owner = Watcher()
+    with closing(bus.subscribe([topic], group, owner)) as member:
+        settle([member], lambda: len(owner.owned) == 4)
+        member.pause([(topic, 1)])
+        publish(bus, topic, *((f"{i}", b"x") for i in range(40)))
+        got = quiet(member)
+        assert {d.partition for d in got} == {0, 2, 3}
+        member.resume([(topic, 1)])
+        assert {d.partition for d in take(member, 40 - len(got))} == {1}
+
+
+def test_a_pause_outlives_a_rebalance_that_leaves_the_partition_here(bus: Bus, topic: str, group: str) -> None:
+    one, two = Watcher(), Watcher()
+    with closing(bus.subscribe([topic], group, one)) as first:
+        settle([first], lambda: len(one.owned) == 4)
+        first.pause(one.owned)
+        with closing(bus.subscribe([topic], group, two)) as second:
+            settle([first, second], lambda: len(one.owned) == len(two.owned) == 2)
+            publish(bus, topic, *((f"{i}", b"x") for i in range(40)))
+            assert quiet(first) == []
+            first.resume(one.owned)
+            assert {d.partition for d in take(first, 1)} <= {number for _, number in one.owned}
+
+
+# Where reading starts.
+
+
+@pytest.mark.parametrize(("start", "expected"), [("earliest", [b"old", b"new"]), ("latest", [b"new"])])
+def test_a_new_group_starts_where_it_is_told(make_bus: MakeBus, start: str, expected: list[bytes], group: str) -> None:
+    bus, owner = make_bus(start), Watcher()
+    topic = created(bus)
+    publish(bus, topic, ("k", b"old"))
+    with closing(bus.subscribe([topic], group, owner)) as member:
+        got = gather([member], lambda got: len(owner.owned) == 4 and len(got) == len(expected) - 1)
+        got += quiet(member, 0.5)
+        publish(bus, topic, ("k", b"new"))
+        got += take(member, 1)
+    assert [d.record.value for d in got] == expected
+
+
+@pytest.mark.parametrize(("from_beginning", "expected"), [(True, [b"old", b"new"]), (False, [b"new"])])
+def test_a_reader_starts_where_it_is_told(bus: Bus, topic: str, *, from_beginning: bool, expected: list[bytes]) -> None:
+    publish(bus, topic, ("k", b"old"))
+    with closing(bus.reader([topic], from_beginning=from_beginning)) as reader:
+        publish(bus, topic, ("k", b"new"))
+        got = gather([reader], lambda got: len(got) == len(expected))  # type: ignore[list-item]
+    assert [d.record.value for d in got] == expected
+
+
+def test_a_reader_knows_when_it_has_read_everything(bus: Bus, topic: str) -> None:
+    publish(bus, topic, ("a", b"0"), ("b", b"1"))
+    with closing(bus.reader([topic], from_beginning=True)) as reader:
+        assert not reader.at_end()
+        gather([reader], lambda got: len(got) == 2)  # type: ignore[list-item]
+        assert reader.at_end()
+        publish(bus, topic, ("a", b"2"))
+        assert not reader.at_end()
+
+
+# Topics.
+
+
+def test_topics_are_created_once(bus: Bus, group: str) -> None:
+    topic = created(bus, 2)
+    other = f"topic-{uuid.uuid4()}"
+    assert bus.create({topic: TopicPlan(2), other: TopicPlan(1, compacted=True)}) == [other]
+    assert bus.create({topic: TopicPlan(2)}) == []
+    assert set(bus.lag(topic, group)) == {(topic, 0), (topic, 1)}
+
+
+@pytest.mark.parametrize("use", ["subscribe", "publish", "read", "lag", "commit"])
+def test_a_topic_that_is_not_there_is_named(bus: Bus, topic: str, use: str, group: str) -> None:
+    uses: dict[str, Callable[[], object]] = {
+        "subscribe": lambda: bus.subscribe(["no-such-topic"], group),
+        "publish": lambda: publish(bus, "no-such-topic", ("k", b"v")),
+        "read": lambda: bus.reader(["no-such-topic"], from_beginning=True),
+        "lag": lambda: bus.lag("no-such-topic", group),
+        "commit": lambda: commit_to_nowhere(bus, topic, group),
+    }
+    started = time.monotonic()
+    with pytest.raises(TopicMissingError, match="no-such-topic"):
+        uses[use]()
+    assert time.monotonic() - started < 10, "a misspelt name is told at once, not after the deadline"
+
+
+def commit_to_nowhere(bus: Bus, topic: str, group: str) -> None:
+    with closing(bus.subscribe([topic], group)) as member:
+        member.commit([Record("no-such-topic", b"k", b"v")], {})
