@@ -10,7 +10,7 @@ import mediapipe as mp
 import numpy as np
 
 from scanner.core.errors import ModelMismatchError
-from scanner.core.types import Detections, Pixels
+from scanner.core.types import Detections, Floats, Pixels
 
 _BASE = mp.tasks.BaseOptions
 
@@ -45,9 +45,12 @@ class MediapipeDetector:
             return Detections.empty()
         faces.sort(key=lambda face: -face.categories[0].score)
         boxes = [face.bounding_box for face in faces]
-        corners = [(b.origin_x, b.origin_y, b.origin_x + b.width, b.origin_y + b.height) for b in boxes]
+        corners: Floats = np.array(
+            [(b.origin_x, b.origin_y, b.origin_x + b.width, b.origin_y + b.height) for b in boxes], np.float32
+        )
+        size: Floats = np.array([width, height, width, height], np.float32)
         return Detections(
-            boxes=np.array(corners, np.float32) / np.array([width, height, width, height], np.float32),
+            boxes=corners / size,
             scores=np.array([face.categories[0].score for face in faces], np.float32),
             keypoints=np.array([[(p.x, p.y) for p in face.keypoints] for face in faces], np.float32),
         )
