@@ -1,0 +1,102 @@
+"""The same clips alone, on the in-memory bus and through Apache Kafka and a worker group: the same verdicts."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from scanner.sample import draw_sample
+
+PATIENCE_S = 180
+
+
+def scanner(*arguments, environment=None, **options):
+    command = [sys.executable, "-m", "scanner", *map(str, arguments)]
+    return subprocess.run(
+        command,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        timeout=PATIENCE_S,
+        check=True,
+        **options,
+    )
+
+
+def verdicts_in(output: bytes) -> list[dict]:
+    return [line for line in map(json.loads, output.splitlines()) if "verdict_id" in line]
+
+
+def facts(verdicts):
+    """What must not depend on the road that was taken, by id."""
+    declared = {"timing_ms", "source"}
+    return {v["verdict_id"]: {name: value for name, value in v.items() if name not in declared} for v in verdicts}
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    draw_sample(folder / "calm.mp4", forged=False, seconds=6)
+    draw_sample(folder / "forged.mp4", forged=True, seconds=6)
+    draw_sample(folder / "other.mp4", forged=False, seconds=4, seed=5)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(clips):
+    return facts(verdicts_in(scanner("scan", "--json", "--device", "cpu", clips).stdout))
+
+
+def test_two_scans_say_the_same(clips, alone) -> None:
+    assert len(alone) >= 8
+    again = facts(verdicts_in(scanner("scan", "--json", "--device", "cpu", clips).stdout))
+    assert again == alone
+
+
+def test_one_cell_says_what_many_say(clips, alone) -> None:
+    one = {"SCANNER_SCAN__CELLS": "1", "SCANNER_SCAN__SCORE_THREADS": "1"}
+    assert facts(verdicts_in(scanner("scan", "--json", "--device", "cpu", clips, environment=one).stdout)) == alone
+
+
+@contextmanager
+def workers(count, environment):
+    command = [sys.executable, "-m", "scanner", "worker", "--device", "cpu", "--coverage", "full"]
+    running = [
+        subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for _ in range(count)
+    ]
+    try:
+        yield running
+    finally:
+        for worker in running:
+            worker.send_signal(signal.SIGTERM)
+        for worker in running:
+            _, told = worker.communicate(timeout=60)
+            assert worker.returncode == 0, told.decode()[-2000:]
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_worker_group_on_kafka_says_what_a_scan_says(clips, alone, kafka_broker, count) -> None:
+    environment = {
+        "SCANNER_KAFKA__BOOTSTRAP_SERVERS": kafka_broker.bootstrap,
+        "SCANNER_KAFKA__GROUP": f"group-{count}",
+        "SCANNER_TOPICS__PARTITIONS": "4",
+        "SCANNER_SCAN__CELLS": "1",
+        **{
+            f"SCANNER_TOPICS__{name.upper()}": f"e2e{count}.{name}"
+            for name in ("segments", "verdicts", "alerts", "states", "deadletters", "reviews")
+        },
+    }
+    scanner("topics", "create", environment=environment)
+    scanner("publish", clips, "--speed", "max", environment=environment)
+    with workers(count, environment):
+        told = scanner(
+            "tail", "--json", "--from-beginning", "--count", len(alone), "--timeout", 150, environment=environment
+        )
+        assert facts(verdicts_in(told.stdout)) == alone

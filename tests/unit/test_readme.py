@@ -1,0 +1,41 @@
+"""The README does not drift: settings with their defaults, verbs and links are the real ones."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scanner.settings import load, origins
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_every_setting_is_listed_with_its_default_and_meaning() -> None:
+    listed = re.findall(r"^\| `(\w+\.\w+)` \| (.*?) \| (.*) \|$", TEXT, re.MULTILINE)
+    real = []
+    for name, value, _, meaning in origins(load()):
+        shown = ",".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)
+        real.append((name, shown, meaning))
+    assert listed == real
+
+
+def test_every_verb_is_mentioned() -> None:
+    import typer.main
+
+    from scanner.cli.app import app
+
+    for name in typer.main.get_command(app).commands:
+        assert f"scanner {name}" in TEXT, name
+
+
+def test_links_inside_the_repository_lead_somewhere() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", TEXT):
+        assert (ROOT / target).exists(), target
