@@ -10,7 +10,7 @@ from scanner.core.summary import Summary
 from scanner.core.types import Clip, Segment, Verdict
 from scanner.inference.card import find_model, read_card
 from scanner.local import Answered, Refused
-from scanner.report import Gallery, ModelFacts, PathReport, Thresholds, write_report
+from scanner.report import Gallery, PathReport, Thresholds, facts_of, write_report
 from scanner.settings import Settings
 
 
@@ -41,25 +41,6 @@ class Reporter:
 
     def write(self, parts: Assembled) -> None:
         policy = parts.pipeline.judge.policy
-        write_report(
-            self._path,
-            self._reports,
-            model_facts=_facts(parts),
-            thresholds=Thresholds(policy.suspected_from, policy.manipulated_from),
-            written_at=datetime.now(UTC),
-        )
-
-
-def _facts(parts: Assembled) -> ModelFacts:
-    """The card's promises; a line that the operator moved carries none."""
-    card, policy = parts.model.card, parts.pipeline.judge.policy
-    promised = card.calibration
-    return ModelFacts(
-        name=card.name,
-        sha256=card.sha256,
-        description=card.description,
-        fpr_suspected=0.05 if policy.suspected_from == promised.suspected_from else None,
-        fpr_manipulated=0.01 if policy.manipulated_from == promised.manipulated_from else None,
-        real_videos=promised.real_clips or None,
-        measured=tuple((name, str(value)) for name, value in card.measured.items() if not isinstance(value, dict)),
-    )
+        thresholds = Thresholds(policy.suspected_from, policy.manipulated_from)
+        facts = facts_of(parts.model.card, thresholds)
+        write_report(self._path, self._reports, model_facts=facts, thresholds=thresholds, written_at=datetime.now(UTC))
