@@ -115,7 +115,8 @@ class Cutting:
 
     def _shortfall(self) -> str:
         """Whether the video ends well before the container says it does."""
-        promised = float((self._stream.duration or 0) * self._timeline.time_base)
+        of_video = (self._stream.duration or 0) * self._timeline.time_base
+        promised = float(of_video) or (self._container.duration or 0) / 1_000_000
         came = float((self._last_pts - self._origin) * self._timeline.time_base)
         if promised > LONGEST_DURATION_S or promised - came <= max(1.0, promised * MUCH):
             return ""

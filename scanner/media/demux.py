@@ -64,10 +64,17 @@ def _video(container: InputContainer, limits: Limits) -> VideoStream:
     if not streams:
         kinds = sorted({stream.type for stream in container.streams})
         raise NoVideoError(f"no video stream among {len(container.streams)} ({', '.join(kinds) or 'none'})")
-    stream = max(streams, key=lambda candidate: candidate.width * candidate.height)
+    accepted = [stream for stream in streams if stream.codec_context and stream.codec_context.name in CODECS]
+    if not accepted:
+        raise MediaError(f"no accepted codec among its video streams ({', '.join(map(_codec_name, streams))})")
+    stream = max(accepted, key=lambda candidate: candidate.width * candidate.height)
     if stream.width * stream.height > limits.max_pixels:
         raise MediaError(f"picture of {stream.width} × {stream.height} px exceeds {limits.max_pixels} px")
     return stream
+
+
+def _codec_name(stream: VideoStream) -> str:
+    return stream.codec_context.name if stream.codec_context else "unknown"
 
 
 class NoVideoError(MediaError):
@@ -79,12 +86,16 @@ def _is_cover(stream: VideoStream) -> bool:
 
 
 def _reason(error: FFmpegError) -> str:
+    if isinstance(error, (av.error.InvalidDataError, av.error.ArgumentError)):
+        return "no sound MP4, MOV, MPEG-TS, FLV, Matroska, WebM or AVI"
+    if isinstance(error, av.error.EOFError):
+        return "it ends before the first frame"
     return f"{error.strerror or type(error).__name__}"
 
 
 def nominal_step(stream: VideoStream) -> Fraction:
     """Seconds between two frames as the container promises them; 1/25 where it promises nothing sane."""
-    rate: Any = stream.average_rate or stream.guessed_rate
+    rate: Any = stream.guessed_rate or stream.average_rate  # the average is pulled down by pauses
     if not rate or not 0.5 <= rate <= 480:
         return Fraction(1, 25)
     return 1 / Fraction(rate)

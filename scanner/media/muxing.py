@@ -61,6 +61,8 @@ class Muxing:
     """One segment being written: packets in, a container's bytes out."""
 
     def __init__(self, stream: VideoStream, time_base: Fraction, first: Placed) -> None:
+        if not (stream.width and stream.height):
+            raise MediaError("the size of its pictures cannot be found")
         self.first_pts = first.pts
         self.frames = 0
         name = CONTAINERS.get(stream.codec.canonical_name, "matroska")

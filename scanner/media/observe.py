@@ -30,7 +30,7 @@ from scanner.core.types import (
     Tracklet,
 )
 from scanner.media.decode import Decoder, Frame
-from scanner.media.demux import Limits, NoVideoError, opened
+from scanner.media.demux import Limits, NoVideoError, nominal_step, opened
 from scanner.ports import FaceDetector
 from scanner.vision import brightness, fingerprint, sharpness
 
@@ -246,8 +246,7 @@ def frontality(keypoints: Floats, width: int, height: int) -> float:
 
 def _thinned(frames: Iterator[Frame], decoder: Decoder, max_fps: float) -> Iterator[Frame]:
     """Every k-th frame, so that the rate stays under the model's."""
-    rate = decoder.stream.average_rate or decoder.stream.guessed_rate or 25
-    every = max(1, int(np.ceil(float(rate) / max_fps)))
+    every = max(1, int(np.ceil(float(1 / nominal_step(decoder.stream)) / max_fps)))
     return (frame for frame in frames if frame.index % every == 0)
 
 

@@ -204,7 +204,7 @@ def test_waiting_for_a_cell_is_bounded() -> None:
         pool._wait_s = 0.3
         held = pool.observe(segment_of(draw_video(frames=200)), Mode.FULL).clips()
         next(held)
-        with pytest.raises(CellLostError, match="no decode cell became free within 0.3 s"):
+        with pytest.raises(CellLostError, match=r"no decode cell became free within 0\.3 s"):
             observed(pool, draw_video())
         held.close()  # type: ignore[attr-defined]
 

@@ -1,0 +1,240 @@
+"""Whatever the bytes: an observation with a reason, or a refusal in one clear line. Never a hang, never a lost pool."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from scanner.core.errors import CellLostError, MediaError, ScannerError
+from scanner.core.types import ClipSpec, Mode, Observation, Reason
+from scanner.media.cell import CellPlan
+from scanner.media.cutter import cut
+from scanner.media.inprocess import InProcessObserver
+from scanner.media.pool import CellPool
+from scanner.ports import Observer
+from scanner.testing import FakeDetector, draw_video, segment_of
+
+sys.path.insert(0, str(Path(__file__).parent))
+import hostile
+
+SPEC = ClipSpec(length=8, size=32)
+FRAMES = 48
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[CellPool]:
+    with CellPool(1, CellPlan(SPEC, detectors="scanner.testing:fake_detectors", patience_s=20)) as made:
+        yield made
+
+
+@dataclass
+class Canary:
+    """A server on loopback that nobody may ask, and a file that nobody may open."""
+
+    url: str
+    hits: list[str]
+
+
+@pytest.fixture
+def canary() -> Iterator[Canary]:
+    hits: list[str] = []
+    bait = draw_video()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            hits.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(bait)))
+            self.end_headers()
+            self.wfile.write(bait)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield Canary(f"http://127.0.0.1:{server.server_address[1]}/bait.mp4", hits)
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def observed(observer: Observer, payload: bytes) -> tuple[int, Observation]:
+    sighting = observer.observe(segment_of(payload), Mode.FULL)
+    clips = sum(1 for _ in sighting.clips())
+    return clips, sighting.observation()
+
+
+def cut_and_observed(observer: Observer, path: Path, payload: bytes) -> list[Observation]:
+    path.write_bytes(payload)
+    return [observed(observer, segment.payload)[1] for segment in cut(path)]
+
+
+def check(error: ScannerError) -> None:
+    """One clear line."""
+    text = str(error)
+    assert text.isprintable()
+    assert 10 < len(text) < 300
+
+
+@pytest.mark.parametrize("name", hostile.ODD)
+def test_the_strange_but_sound_is_answered_in_every_frame(name: str, pool: CellPool, tmp_path: Path) -> None:
+    payload = hostile.ODD[name]()
+    _, whole = observed(pool, payload)
+    assert whole.reasons == ()
+    assert whole.tally.frames_decoded == whole.tally.frames_total >= FRAMES
+    pieces = cut_and_observed(pool, tmp_path / "odd", payload)
+    assert all(piece.reasons == () for piece in pieces)
+    assert sum(piece.tally.frames_decoded for piece in pieces) == whole.tally.frames_total
+
+
+BROKEN = {
+    "zero bytes": (lambda: b"", "empty: holds no bytes"),
+    "text": (lambda: b"This is not a video. " * 100, "no sound MP4"),
+    "zeros": (lambda: b"\0" * 100_000, "no sound MP4"),
+    "sound only": (lambda: draw_video(frames=0, audio=True), "no video stream among 1 \\(audio\\)"),
+    "no index": (lambda: draw_video()[:9000], "index \\(the moov box\\) is missing"),
+    "no keyframe": (hostile.without_keyframe, "no keyframe"),
+    "huge container": (hostile.with_huge_container, "the size of its pictures cannot be found"),
+    "a gop of 50 s": (
+        lambda: draw_video(codec="mpeg4", rate=5, frames=250, gop=500),
+        "no keyframe for more than 30 s: encode it",
+    ),
+    "hls": (lambda: hostile.playlists("http://x/y.ts")["hls"], "an HLS playlist, which only names other files"),
+    "concat": (lambda: hostile.playlists("x.mp4")["concat"], "a concat script, which only names other files"),
+    "dash": (lambda: hostile.playlists("http://x/")["dash"], "a DASH manifest, which only names other files"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_cannot_be_cut_is_refused_in_one_clear_line(name: str, tmp_path: Path) -> None:
+    draw, words = BROKEN[name]
+    path = tmp_path / "broken.mp4"
+    path.write_bytes(draw())
+    with pytest.raises(MediaError, match=words) as refusal:
+        list(cut(path))
+    assert str(path) in str(refusal.value)
+    check(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("draw", "reasons"),
+    [
+        (hostile.with_huge_jpegs, {Reason.DECODE_PARTIAL, Reason.TOO_FEW_FRAMES, Reason.NO_FACE}),
+        (hostile.with_huge_vp8, {Reason.DECODE_PARTIAL, Reason.TOO_FEW_FRAMES, Reason.NO_FACE}),
+        (hostile.with_long_samples, {Reason.TOO_FEW_FRAMES, Reason.NO_FACE}),
+        (hostile.without_keyframe, {Reason.DECODE_PARTIAL, Reason.TOO_FEW_FRAMES, Reason.NO_FACE}),
+        (lambda: draw_video(frames=1), {Reason.TOO_FEW_FRAMES, Reason.NO_FACE}),
+        (lambda: draw_video(frames=0, audio=True), {Reason.NO_VIDEO}),
+        (lambda: draw_video(faces=0), {Reason.NO_FACE}),
+    ],
+    ids=["huge jpegs", "huge vp8", "frames of 46 hours", "no keyframe", "one frame", "sound only", "nobody"],
+)
+def test_what_cannot_be_judged_is_answered_with_reasons(draw, reasons: set[Reason], pool: CellPool) -> None:
+    clips, observation = observed(pool, draw())
+    assert clips == 0
+    assert set(observation.reasons) == reasons
+    assert pool.restarts == 0
+
+
+@pytest.mark.parametrize("container", ["mp4", "matroska", "mpegts", "flv"])
+def test_a_file_that_ends_in_the_middle_gives_its_good_segments(container: str, pool: CellPool, tmp_path: Path) -> None:
+    """An index at the front, the last third of the bytes gone."""
+    options = {"movflags": "faststart"} if container == "mp4" else {}
+    whole = draw_video(container=container, frames=300, container_options=options)
+    path = tmp_path / "truncated"
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    cutting = cut(path)
+    pieces = [observed(pool, segment.payload)[1] for segment in cutting]
+    assert len(pieces) >= 3
+    assert all(piece.reasons == () for piece in pieces[:-1])
+    assert 150 < sum(piece.tally.frames_decoded for piece in pieces) < 250
+    if container != "mpegts":  # a transport stream promises no duration
+        assert "it ends after" in cutting.damage
+
+
+@pytest.mark.parametrize("road", ["in process", "in a cell", "through the cutter"])
+@pytest.mark.parametrize("target", ["server", "file"])
+def test_a_file_that_names_another_reaches_nothing(
+    road: str, target: str, pool: CellPool, canary: Canary, tmp_path: Path
+) -> None:
+    """In process there is no sandbox: the formats and protocols that FFmpeg may use must do alone."""
+    bait = tmp_path / "bait.mp4"
+    bait.write_bytes(draw_video(frames=60))
+    url = canary.url if target == "server" else str(bait)
+    here = InProcessObserver(SPEC, FakeDetector(), FakeDetector())
+    for name, payload in hostile.playlists(url).items():
+        try:
+            if road == "through the cutter":
+                found = cut_and_observed(pool, tmp_path / "list.m3u8", payload)
+            else:
+                found = [observed(here if road == "in process" else pool, payload)[1]]
+        except MediaError as error:
+            check(error)
+        else:
+            assert sum(one.tally.frames_total for one in found) in (2, 10), name  # the decoy around the playlist
+    assert canary.hits == []
+
+
+def test_the_canary_sings(canary: Canary) -> None:
+    """The server does count, so that zero hits means something: without our limits FFmpeg asks it."""
+    from io import BytesIO
+
+    import av
+
+    with av.open(
+        BytesIO(hostile.playlists(canary.url)["hls"]), format="hls", options={"extension_picky": "0"}
+    ) as list_:
+        next(list_.demux())
+    assert canary.hits
+
+
+SOUND = {
+    "mp4": draw_video(bframes=2),
+    "fragmented mp4": draw_video(container_options={"movflags": "frag_keyframe+empty_moov"}),
+    "matroska": draw_video(codec="libx265", container="matroska"),
+    "webm": draw_video(codec="libvpx-vp9", container="webm"),
+    "mpegts": draw_video(container="mpegts", audio=True),
+    "flv": draw_video(codec="flv", container="flv"),
+    "avi": draw_video(codec="mpeg4", container="avi"),
+    "mjpeg": draw_video(codec="mjpeg", container="avi", pix_fmt="yuvj420p", frames=12),
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_mutated_clips_are_answered_or_refused(name: str, pool: CellPool) -> None:
+    outcomes = {"answered": 0, "refused": 0, "lost": 0}
+    for seed in range(40):
+        try:
+            observed(pool, hostile.mutated(SOUND[name], seed))
+            outcomes["answered"] += 1
+        except MediaError as error:
+            check(error)
+            outcomes["refused"] += 1
+        except CellLostError as error:
+            check(error)
+            outcomes["lost"] += 1
+    assert outcomes["answered"] > 10, outcomes
+    assert outcomes["lost"] == 0, outcomes  # none known; a crash of a decoder is worth looking at
+    clips, _ = observed(pool, draw_video())
+    assert clips == 6
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_mutated_files_are_cut_or_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "mutated"
+    for seed in range(4):
+        path.write_bytes(hostile.mutated(SOUND[name], 1000 + seed))
+        try:
+            starts = [segment.start_ms for segment in cut(path)]
+        except MediaError as error:
+            check(error)
+        else:
+            assert starts == sorted(set(starts))
