@@ -137,14 +137,13 @@ class LocalBroker:
                 how, deadline = signal.SIGKILL, time.monotonic() + 10
                 os.kill(pid, how)
             time.sleep(0.05)
-        if self._child is not None:
-            self._child.wait()
-            self._child = None
         self._pid_file.unlink(missing_ok=True)
 
     def _pid(self) -> int | None:
         """Of the broker of this folder, whoever started it; None when it does not run."""
-        if self._child is not None and self._child.poll() is not None:
+        if self._child is not None:
+            if self._child.poll() is None:
+                return self._child.pid
             self._child = None
         try:
             pid = int(self._pid_file.read_text())

@@ -84,8 +84,12 @@ class KafkaBus:
 
     @contextmanager
     def _admin(self, doing: str) -> Iterator[KafkaAdminClient]:
-        with ours(doing), KafkaAdminClient(**self._config.client()) as admin:
+        with ours(f"{doing}{self._hint()}"), KafkaAdminClient(**self._config.client()) as admin:
             yield admin
+
+    def _hint(self) -> str:
+        # The broker's word on a wrong password is lost: kafka-python 3.0.12 drops what comes just before the end.
+        return " (are username and password right?)" if self._config.sasl_mechanism else ""
 
 
 def _options(plan: TopicPlan) -> dict[str, object]:

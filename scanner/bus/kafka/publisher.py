@@ -12,7 +12,7 @@ from kafka.errors import KafkaError
 
 from scanner.bus.kafka.config import KafkaConfig
 from scanner.bus.kafka.errors import ours, translated
-from scanner.core.errors import BrokerUnavailableError
+from scanner.core.errors import BrokerUnavailableError, ScannerError
 from scanner.ports import Record
 
 _CLOSE_S = 1.0
@@ -20,7 +20,10 @@ _RECORD_OVERHEAD_BYTES = 128  # what kafka-python keeps beside the bytes themsel
 
 
 class KafkaPublisher:
-    """kafka-python keeps any number of bytes waiting for the broker; this publisher makes its caller wait instead."""
+    """kafka-python keeps any number of bytes waiting for the broker; this publisher makes its caller wait instead.
+
+    After an error everything that was not yet durable is given up: nothing goes out later behind the caller's back.
+    """
 
     def __init__(self, config: KafkaConfig, require: Callable[[str], None]) -> None:
         """`require` raises TopicMissingError for a topic that is not there."""
@@ -30,19 +33,19 @@ class KafkaPublisher:
         self._room = threading.Condition()
         self._inflight_bytes = 0
         self._failure: Exception | None = None
-        with ours(f"reach {', '.join(config.bootstrap_servers)}"):
-            self._producer = KafkaProducer(**config.producer())
+        self._producer: KafkaProducer | None = self._connected()
 
     def publish(self, record: Record) -> None:
         """Returns when the record is on its way; what becomes of it, `flush` tells."""
         if record.topic not in self._known:
             self._require(record.topic)
             self._known.add(record.topic)
+        producer = self._producer = self._producer or self._connected()
         size = _size(record)
         self._reserve(size)
         try:
             with ours(f"publish to {record.topic}"):
-                future = self._producer.send(record.topic, record.value, record.key, headers=list(record.headers))
+                future = producer.send(record.topic, record.value, record.key, headers=list(record.headers))
         except BaseException:
             self._settled(size, None)
             raise
@@ -50,18 +53,33 @@ class KafkaPublisher:
 
     def flush(self, timeout_s: float) -> None:
         """Returns when everything is durable. Raises BrokerUnavailableError."""
-        with ours(f"make {self._inflight_bytes} bytes durable within {timeout_s:g} s"):
-            self._producer.flush(timeout_s)
-        self._raise_failure()
+        if self._producer is None:
+            return
+        try:
+            with ours(f"make {self._inflight_bytes} bytes durable within {timeout_s:g} s"):
+                self._producer.flush(timeout_s)
+            self._raise_failure()
+        except ScannerError:
+            # An idempotent producer stays in its error for a while and fails what comes next: take a fresh one.
+            self.close()
+            raise
 
     def close(self) -> None:
         """Unflushed records are given up."""
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
         try:
-            self._producer.close(timeout=_CLOSE_S)
+            producer.close(timeout=_CLOSE_S)
         except KafkaError:  # what is unflushed keeps kafka-python's own close from ending the thread
-            sender = self._producer._sender  # noqa: SLF001
-            sender.force_close()
-            sender.join(_CLOSE_S)
+            producer._sender.force_close()  # noqa: SLF001
+            producer._sender.join(_CLOSE_S)  # noqa: SLF001
+        with self._room:
+            self._failure = None
+
+    def _connected(self) -> KafkaProducer:
+        with ours(f"reach {', '.join(self._config.bootstrap_servers)}"):
+            return KafkaProducer(**self._config.producer())
 
     def _reserve(self, size: int) -> None:
         deadline = time.monotonic() + self._config.deadline_s
