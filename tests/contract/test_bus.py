@@ -14,7 +14,7 @@ import pytest
 from scanner.bus.kafka import KafkaBus, KafkaConfig
 from scanner.bus.memory import MemoryBus
 from scanner.bus.partitions import partition_of
-from scanner.core.errors import MembershipLostError, TopicMissingError
+from scanner.core.errors import BrokerUnavailableError, MembershipLostError, TopicMissingError
 from scanner.ports import Bus, Delivery, Place, Record, Subscription, TopicPlan
 
 PATIENCE_S = 30.0
@@ -277,6 +277,26 @@ def test_a_partition_that_went_to_another_member_cannot_be_committed(bus: Bus, t
             first.commit([], {place: offset for place, offset in next_offsets(got).items() if place in one.owned})
 
 
+def test_a_listener_that_fails_is_told_again_and_no_record_is_skipped(bus: Bus, topic: str, group: str) -> None:
+    class Unlucky(Watcher):
+        failures = 2
+
+        def assigned(self, places: Sequence[Place]) -> None:
+            if self.failures:
+                self.failures -= 1
+                raise BrokerUnavailableError("states could not be read")
+            super().assigned(places)
+
+    owner = Unlucky()
+    publish(bus, topic, *((f"{i}", str(i).encode()) for i in range(8)))
+    with closing(bus.subscribe([topic], group, owner)) as member:
+        for _ in range(2):
+            with pytest.raises(BrokerUnavailableError, match="states"):
+                gather([member], bool)
+        assert sorted(int(d.record.value or b"") for d in take(member, 8)) == list(range(8))
+    assert len(owner.owned) == 4
+
+
 # Pausing.
 
 
@@ -328,6 +348,13 @@ def test_a_reader_starts_where_it_is_told(bus: Bus, topic: str, *, from_beginnin
         publish(bus, topic, ("k", b"new"))
         got = gather([reader], lambda got: len(got) == len(expected))  # type: ignore[list-item]
     assert [d.record.value for d in got] == expected
+
+
+def test_a_reader_may_ask_for_some_partitions_only(bus: Bus, topic: str) -> None:
+    publish(bus, topic, *((f"{i}", b"x") for i in range(40)))
+    with closing(bus.reader([topic], from_beginning=True, partitions=[1, 3])) as reader:
+        got = gather([reader], lambda _: reader.at_end())  # type: ignore[list-item]
+    assert {d.partition for d in got} == {1, 3}
 
 
 def test_a_reader_knows_when_it_has_read_everything(bus: Bus, topic: str) -> None:

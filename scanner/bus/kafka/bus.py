@@ -36,8 +36,9 @@ class KafkaBus:
     def reader(
         self, topics: Sequence[str], *, from_beginning: bool, partitions: Sequence[int] | None = None
     ) -> KafkaReader:
-        places = [place for place in self._places(topics) if partitions is None or place.partition in partitions]
-        return KafkaReader(self._config, places, from_beginning=from_beginning)
+        places = self._places(topics)
+        chosen = [place for place in places if partitions is None or place.partition in partitions]
+        return KafkaReader(self._config, chosen, from_beginning=from_beginning)
 
     def create(self, topics: Mapping[str, TopicPlan]) -> list[str]:
         with self._admin("create topics") as admin:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
@@ -38,6 +39,7 @@ class KafkaSubscription:
         self._listener = listener
         self._publisher = publisher
         self._paused: set[Place] = set()
+        self._fetched: dict[TopicPartition, list[Any]] = {}
         self._alive_at = time.monotonic()
         with ours(f"join group {group}"):
             self._consumer = KafkaConsumer(**config.member(group))
@@ -49,9 +51,11 @@ class KafkaSubscription:
 
     def poll(self, timeout_s: float, limit: int) -> list[Delivery]:
         with ours(f"poll {', '.join(self._topics)}"):
-            fetched = self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=limit)
+            # Kept until they can be handed out: what a failing listener drops here would never be fetched again.
+            self._fetched = self._fetched or self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=limit)
             self._tell_moves()
-            self._notice_silence(bool(fetched))
+            self._notice_silence(bool(self._fetched))
+        fetched, self._fetched = self._fetched, {}
         kept = (records for partition, records in fetched.items() if place_of(partition) in self._moves.owned)
         return [delivery_of(record) for records in kept for record in records]
 
@@ -90,11 +94,13 @@ class KafkaSubscription:
         self._publisher.close()
 
     def _tell_moves(self) -> None:
-        for verb, places in self._moves.taken():
+        while self._moves.told:
+            verb, places = self._moves.told[0]
             if verb == "revoked":
                 self._paused -= set(places)
             if self._listener is not None:
                 getattr(self._listener, verb)(places)
+            self._moves.told.popleft()  # not before: a listener that fails is told again
         if still := self._paused & self._moves.owned:
             # kafka-python forgets pauses when an assignment is replaced.
             self._consumer.pause(*_partitions(still))
@@ -120,20 +126,17 @@ class _Moves(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyt
         self.owned: set[Place] = set()
         self._consumer = consumer
         self._commit = threading.Lock()
-        self._told: deque[tuple[str, list[Place]]] = deque()
+        self.told: deque[tuple[str, list[Place]]] = deque()
+        """oldest first"""
 
     def held(self) -> threading.Lock:
         """While this lock is held no partition is given up."""
         return self._commit
 
-    def taken(self) -> list[tuple[str, list[Place]]]:
-        """Moves since the last time, oldest first."""
-        return [self._told.popleft() for _ in range(len(self._told))]
-
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         places = sorted(place_of(partition) for partition in assigned)
         self.owned |= set(places)
-        self._told.append(("assigned", places))
+        self.told.append(("assigned", places))
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         # A commit under way needs this very thread to finish: wait without blocking it.
@@ -142,7 +145,7 @@ class _Moves(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyt
         try:
             places = sorted(place_of(partition) for partition in revoked)
             self.owned -= set(places)
-            self._told.append(("revoked", places))
+            self.told.append(("revoked", places))
         finally:
             self._commit.release()
 

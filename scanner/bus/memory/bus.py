@@ -79,8 +79,8 @@ class MemoryBus:
     ) -> MemoryReader:
         with self.changed:
             logs = [log for topic in topics for log in self.logs(topic)]
-            logs = [log for log in logs if partitions is None or log.place[1] in partitions]
-            return MemoryReader(self, {log.place: log.first if from_beginning else log.next for log in logs})
+            chosen = [log for log in logs if partitions is None or log.place[1] in partitions]
+            return MemoryReader(self, {log.place: log.first if from_beginning else log.next for log in chosen})
 
     def lag(self, topic: str, group: str) -> dict[Place, int]:
         with self.changed:
@@ -146,6 +146,7 @@ class MemorySubscription:
         self._listener = listener
         self._positions: dict[Place, int] = {}
         self._paused: set[Place] = set()
+        self._untold: list[Place] = []
 
     def poll(self, timeout_s: float, limit: int) -> list[Delivery]:
         deadline = time.monotonic() + timeout_s
@@ -181,12 +182,12 @@ class MemorySubscription:
             self._bus.changed.notify_all()
 
     def _move(self) -> None:
-        """Lets go what another member is to have, and takes what is free."""
+        """Lets go what another member is to have, and takes what is free. A listener that fails is told again."""
         with self._bus.changed:
             leaving = self._group.leaving(self._member)
         if leaving:
             for place in leaving:
-                del self._positions[place]
+                self._positions.pop(place, None)
             self._paused -= set(leaving)
             if self._listener is not None:
                 self._listener.revoked(leaving)
@@ -194,10 +195,12 @@ class MemorySubscription:
             self._group.release(self._member, leaving)
             taken = self._group.take(self._member)
             self._positions |= {place: self._bus.beginning(self._group, place) for place in taken}
+            self._untold += taken
             if leaving or taken:
                 self._bus.changed.notify_all()
-        if taken and self._listener is not None:
-            self._listener.assigned(taken)
+        if self._untold and self._listener is not None:
+            self._listener.assigned(self._untold)
+        self._untold = []
 
     def _read(self, limit: int) -> list[Delivery]:
         found: list[Delivery] = []
