@@ -62,7 +62,7 @@ class TablePrinter:
     def summary(self, summary: Summary) -> None:
         style, icon = STYLE[summary.label]
         word = summary.label.value.replace("_", " ")
-        spans = ", ".join(f"{_clock(span.start_ms)}–{_clock(span.end_ms)}" for span in summary.spans[:4])
+        spans = ", ".join(f"{clock(span.start_ms)}–{clock(span.end_ms)}" for span in summary.spans[:4])
         more = f" and {len(summary.spans) - 4} more" if len(summary.spans) > 4 else ""
         why = " ".join(reason.value for reason in summary.reasons) if summary.score is None else ""
         self._table.add_row(
@@ -70,7 +70,7 @@ class TablePrinter:
             f"[{style}]{word}[/]",
             "–" if summary.score is None else f"{summary.score:.2f}",
             str(summary.faces),
-            _clock(summary.duration_ms),
+            clock(summary.duration_ms),
             why or spans + more,
             escape(summary.uri),
         )
@@ -83,7 +83,7 @@ class TablePrinter:
             Console().print(self._table)
 
 
-def _clock(ms: int) -> str:
+def clock(ms: int) -> str:
     seconds, rest = divmod(ms, 1000)
     hours, minutes = divmod(seconds // 60, 60)
     return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}.{rest // 100}"

@@ -1,0 +1,194 @@
+"""Files to the segments topic: each file a stream, streams side by side, at a chosen speed.
+
+file ──cut──▶ Segment ──wait until it would have been recorded──▶ inline, or stored with a claim check ──▶ topic
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from itertools import count
+from threading import Event
+from typing import Literal, Protocol
+
+from scanner.core.errors import MediaError, SettingsError
+from scanner.core.types import Claim, Segment
+from scanner.media.cutter import cut
+from scanner.media.demux import Limits
+from scanner.media.inputs import STDIN, Input
+from scanner.ports import Publisher
+from scanner.wire import Failure, segment_record
+
+_FLUSH_S = 30.0
+
+
+class ClaimStore(Protocol):
+    """Where segments go that are too large for a record."""
+
+    def put(self, root: str, name: str, payload: bytes) -> Claim: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How streams are published."""
+
+    topic: str
+    target_s: float
+    limits: Limits
+    speed: float | None
+    """multiples of real time; None as fast as the broker takes it"""
+    loop: bool
+    """from the start again after the end, as one stream without an end"""
+    inline_limit_bytes: int
+    claims_root: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of one stream."""
+
+    stream_id: str
+    segments: int
+    bytes: int
+    claims: int
+    duration_ms: int
+    damage: str
+    type: Literal["published"] = "published"
+
+
+Told = Callable[[Segment], None]
+"""called from many threads after each segment handed to the publisher"""
+
+
+def publish_all(
+    streams: Sequence[Input],
+    plan: Plan,
+    publisher: Publisher,
+    store: ClaimStore,
+    stop: Event,
+    *,
+    at_once: int,
+    told: Told = lambda _: None,
+) -> Iterator[Published | Failure]:
+    """One outcome a stream, as they end. Raises BrokerUnavailableError, ClaimRefusedError, SettingsError."""
+    with ThreadPoolExecutor(at_once, thread_name_prefix="publish") as threads:
+        feeds = [_Feed(stream, plan, publisher, store, stop, told) for stream in streams]
+        try:
+            for done in as_completed([threads.submit(feed.run) for feed in feeds]):
+                yield done.result()
+        finally:
+            stop.set()
+            threads.shutdown(cancel_futures=True)
+
+
+class _Feed:
+    """One stream on its way."""
+
+    def __init__(
+        self, stream: Input, plan: Plan, publisher: Publisher, store: ClaimStore, stop: Event, told: Told
+    ) -> None:
+        self._stream = stream
+        self._plan = plan
+        self._publisher = publisher
+        self._store = store
+        self._stop = stop
+        self._told = told
+        self._segments = 0
+        self._bytes = 0
+        self._claims = 0
+        self._duration_ms = 0
+        self._damage = ""
+
+    def run(self) -> Published | Failure:
+        try:
+            self._run()
+        except MediaError as error:
+            return Failure(str(self._stream.path), error.stage.value, str(error))
+        finally:
+            self._publisher.flush(_FLUSH_S)
+        return Published(
+            self._stream.stream_id, self._segments, self._bytes, self._claims, self._duration_ms, self._damage
+        )
+
+    def _run(self) -> None:
+        began_s, began_ms = time.monotonic(), time.time_ns() // 1_000_000
+        for segment, ready_ms in self._timed():
+            if self._plan.speed is not None:
+                due_s = began_s + ready_ms / 1000 / self._plan.speed
+                segment = replace(segment, captured_at_ms=began_ms + round(segment.start_ms / self._plan.speed))
+                if self._stop.wait(max(0.0, due_s - time.monotonic())):
+                    break
+            if self._stop.is_set():
+                break
+            self._publish(segment)
+        if self._plan.loop and self._segments:
+            self._publish(self._end())
+
+    def _timed(self) -> Iterator[tuple[Segment, int]]:
+        """Each segment with the media time at which a live source would have finished it: when the next one starts."""
+        held: Segment | None = None
+        for segment in self._endless() if self._plan.loop else self._once(0, 0):
+            if held is not None:
+                yield held, segment.start_ms
+            held = segment
+        if held is not None:
+            yield held, self._duration_ms
+
+    def _endless(self) -> Iterator[Segment]:
+        if self._stream.path == STDIN:
+            raise SettingsError("--loop needs a file: standard input cannot be read again")
+        sequence = 0
+        for _ in count():
+            offset_ms = self._duration_ms
+            for segment in self._once(sequence, offset_ms):
+                sequence = segment.sequence + 1
+                yield replace(segment, end_of_stream=False)
+            if self._duration_ms == offset_ms:
+                raise MediaError(f"{self._stream.path}: holds no segment")
+
+    def _once(self, sequence: int, offset_ms: int) -> Iterator[Segment]:
+        """The file's segments, numbered on from `sequence` and `offset_ms`."""
+        source = "-" if self._stream.path == STDIN else self._stream.path
+        plan = self._plan
+        with cut(source, stream_id=self._stream.stream_id, target_s=plan.target_s, limits=plan.limits) as pieces:
+            last_ms = 0
+            for segment in pieces:
+                last_ms = segment.start_ms
+                # Known only as a promise of the container; a segment that starts later proves it wrong.
+                end_ms = max(round((pieces.duration_s or 0) * 1000), last_ms + 1)
+                self._duration_ms = offset_ms + end_ms
+                yield replace(segment, sequence=sequence + segment.sequence, start_ms=offset_ms + segment.start_ms)
+            self._damage = pieces.damage
+
+    def _publish(self, segment: Segment) -> None:
+        if len(segment.payload) > self._plan.inline_limit_bytes:
+            segment = replace(segment, claim=self._stored(segment))
+            self._claims += 1
+        self._publisher.publish(segment_record(segment, self._plan.topic, at_ms=time.time_ns() // 1_000_000))
+        self._segments += 1
+        self._bytes += len(segment.payload)
+        self._told(segment)
+
+    def _stored(self, segment: Segment) -> Claim:
+        if self._plan.claims_root is None:
+            raise SettingsError(
+                f"segment {segment.sequence} of {segment.stream_id} is {len(segment.payload)} bytes, over the inline"
+                f" limit of {self._plan.inline_limit_bytes}: set claims.write_to, or raise claims.inline_limit_bytes"
+            )
+        kind = segment.content_type.rpartition("/")[2]
+        name = f"{segment.stream_id}/{segment.sequence:08}-{segment.sha256[:12]}.{kind}"
+        return self._store.put(self._plan.claims_root, name, segment.payload)
+
+    def _end(self) -> Segment:
+        """A bare end: says that nothing more comes, and shows nothing."""
+        return Segment(
+            stream_id=self._stream.stream_id,
+            sequence=self._segments,
+            start_ms=self._duration_ms,
+            payload=b"",
+            sha256=sha256(b"").hexdigest(),
+            end_of_stream=True,
+        )
