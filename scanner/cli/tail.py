@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from scanner.cli.common import AsJson, Bootstrap, Exit, SettingsFile, complain, settings_from, wants_json, write_line
 
 if TYPE_CHECKING:
+    from scanner.cli.board import Board
     from scanner.core.types import Alert, Verdict
     from scanner.settings import Settings
 
@@ -80,9 +82,7 @@ def _followed(settings: Settings, from_beginning: bool, deadline: float | None) 
         reader.close()
 
 
-def _shown(as_json: bool):  # type: ignore[no-untyped-def]  # a context manager of a board, or of None for JSON
-    from contextlib import nullcontext
-
+def _shown(as_json: bool) -> AbstractContextManager[Board | None]:
     from scanner.cli.board import Board
 
     return nullcontext() if as_json else Board()
