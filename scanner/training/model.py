@@ -178,7 +178,7 @@ class InTime(nn.Module):
 class TempoNet(nn.Module):
     """The detector; `temporal` switches everything that looks across frames."""
 
-    def __init__(self, *, temporal: bool = True, shift: bool = True, width: int = 192) -> None:
+    def __init__(self, *, temporal: bool = True, shift: bool = False, width: int = 192) -> None:
         super().__init__()
         self.temporal = temporal
         self.backbone = Backbone(shift=temporal and shift)
@@ -233,8 +233,25 @@ def parameters(net: nn.Module) -> int:
 
 
 def load_matching(net: nn.Module, state: dict[str, Any]) -> list[str]:
-    """Weights whose name and shape agree, so that a clip model starts from a frame model; gives what stayed fresh."""
+    """Weights whose name and shape agree, so that a clip model starts from a frame model; gives what stayed fresh.
+
+    A layer that reads more inputs than before keeps what it knew of the first ones and starts deaf to the others.
+    """
     own = net.state_dict()
-    fits = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
+    fits = {key: _widened(value, own[key]) for key, value in state.items() if key in own and _prefix(value, own[key])}
     net.load_state_dict({**own, **fits})
     return sorted(own.keys() - fits.keys())
+
+
+def _prefix(old: Tensor, new: Tensor) -> bool:
+    return old.shape == new.shape or (
+        old.ndim == new.ndim == 2 and len(old) == len(new) and old.shape[1] < new.shape[1]
+    )
+
+
+def _widened(old: Tensor, new: Tensor) -> Tensor:
+    if old.shape == new.shape:
+        return old
+    wide = torch.zeros_like(new)
+    wide[:, : old.shape[1]] = old
+    return wide

@@ -45,6 +45,8 @@ class TrainConfig:
     lr: float = 4e-4
     weight_decay: float = 0.02
     warmup: int = 100
+    shift: bool = False
+    "whether residual blocks read an eighth of their input from each neighbouring frame"
     freeze: int = 0
     "leading backbone blocks, stem included, that stay as they are; batch statistics stay with them"
     still_norms: bool = False
@@ -87,7 +89,7 @@ def read_config(argv: list[str]) -> tuple[Path, TrainConfig]:
 def build(config: TrainConfig) -> TempoNet:
     """The network as the run begins."""
     torch.manual_seed(config.seed)
-    net = TempoNet(temporal=config.stage == "clip")
+    net = TempoNet(temporal=config.stage == "clip", shift=config.shift)
     net.backbone.load_imagenet()
     if config.start:
         fresh = load_matching(net, torch.load(config.start, weights_only=True)["ema"])
@@ -194,7 +196,7 @@ def note(run: Path, record: dict[str, Any]) -> None:
 def look(config: TrainConfig, ema: dict[str, Tensor]) -> dict[str, float]:
     """AUC of each held-out generator against held-out real people, two clips a file; for reporting only."""
     store = open_store(Path(config.dev))
-    net = TempoNet(temporal=config.stage == "clip")
+    net = TempoNet(temporal=config.stage == "clip", shift=config.shift)
     net.load_state_dict(ema)
     net.backbone.to(memory_format=torch.channels_last)
     places = thinned(store, 1 if config.stage == "clip" else 2)
