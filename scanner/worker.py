@@ -221,8 +221,9 @@ class Worker:
         try:
             subscription.commit(payment.outputs, payment.offsets)
         except MembershipLostError as error:
-            log.warning("commit_refused", error=str(error), segments=len(payment.debts))
-            return  # the next poll tells what was revoked; its new owner answers
+            # Now and then during a rebalance. The next polls tell what was revoked; its new owner answers.
+            log.info("commit_postponed", error=str(error), segments=len(payment.debts))
+            return
         except BrokerUnavailableError as error:
             log.warning("commit_failed", error=str(error), segments=len(payment.debts))
             return  # still owed: the next round commits again

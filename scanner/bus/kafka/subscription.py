@@ -40,6 +40,8 @@ class KafkaSubscription:
         self._publisher = publisher
         self._paused: set[Place] = set()
         self._fetched: dict[TopicPartition, list[Any]] = {}
+        self._durable: dict[int, Record] = {}
+        """outputs that went out while their offsets could not follow: committed again, they are not sent again"""
         self._alive_at = time.monotonic()
         with ours(f"join group {group}"):
             self._consumer = KafkaConsumer(**config.member(group))
@@ -80,12 +82,15 @@ class KafkaSubscription:
         with self._moves.held():
             if foreign := sorted(set(offsets) - self._moves.owned):
                 raise MembershipLostError(f"no longer this member's: {foreign}")
-            for output in outputs:
+            fresh = [output for output in outputs if id(output) not in self._durable]
+            for output in fresh:
                 self._publisher.publish(output)
-            if outputs:
+            if fresh:
                 self._publisher.flush(self._config.deadline_s)
+                self._durable |= {id(output): output for output in fresh}
             with ours("commit offsets"):
                 self._consumer.commit(_committable(offsets), timeout_ms=self._config.deadline_ms)
+            self._durable.clear()
         self._alive_at = time.monotonic()
 
     def close(self) -> None:
@@ -97,6 +102,7 @@ class KafkaSubscription:
         while self._moves.told:
             verb, places = self._moves.told[0]
             if verb == "revoked":
+                self._durable.clear()
                 self._paused -= set(places)
             if self._listener is not None:
                 getattr(self._listener, verb)(places)
