@@ -1,71 +1,85 @@
-"""A live table of streams on a terminal: the last verdict of each, the most suspicious first."""
+"""The live table of `scanner tail`: one row a stream, the latest first; the last alerts below."""
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
+import time
+from collections import deque
+from dataclasses import dataclass
 
-from rich.console import Console
-from rich.live import Live
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.markup import escape
 from rich.table import Table
 
 from scanner.cli.printing import STYLE, clock
-from scanner.core.types import Alert, Verdict
+from scanner.core.types import Alert, Edge, Verdict
 
-BARS = "▁▂▃▄▅▆▇█"
-SHOWN_SCORES = 24  # of a stream's past
-SHOWN_ALERTS = 5
+_STREAMS = 1000  # rows remembered; a terminal shows fewer
+_ALERTS = 5
+_RATE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    verdict: Verdict
+    segments: int
 
 
 class Board:
-    """Feed `show`; the terminal follows at most four times a second."""
+    """What is known of each stream; memory does not grow with time."""
 
     def __init__(self) -> None:
-        self._last: dict[str, Verdict] = {}
-        self._scores: dict[str, list[float | None]] = {}
-        self._alerts: list[Alert] = []
-        self._live = Live(get_renderable=self._table, console=Console(), refresh_per_second=4)
+        self._rows: dict[str, _Row] = {}
+        self._alerts: deque[Alert] = deque(maxlen=_ALERTS)
+        self._recent: deque[float] = deque(maxlen=10_000)
+        self._verdicts = 0
 
-    def __enter__(self) -> Self:
-        self._live.__enter__()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._live.__exit__(kind, error, at)
-
-    def show(self, value: Verdict | Alert) -> None:
-        if isinstance(value, Alert):
-            self._alerts = [value, *self._alerts][:SHOWN_ALERTS]
+    def add(self, said: Verdict | Alert) -> None:
+        if isinstance(said, Alert):
+            self._alerts.append(said)
             return
-        self._last[value.stream_id] = value
-        self._scores[value.stream_id] = [*self._scores.get(value.stream_id, []), value.score][-SHOWN_SCORES:]
+        before = self._rows.pop(said.stream_id, None)
+        self._rows[said.stream_id] = _Row(said, before.segments + 1 if before else 1)
+        if len(self._rows) > _STREAMS:
+            del self._rows[next(iter(self._rows))]
+        self._verdicts += 1
+        self._recent.append(time.monotonic())
 
-    def _table(self) -> Table:
-        table = Table("", "stream", "at", "verdict", "score", "past", "faces", "mode", box=None, pad_edge=False)
-        rows = sorted(self._last.values(), key=lambda v: (-(v.score if v.score is not None else -1.0), v.stream_id))
-        for verdict in rows[: max(5, self._live.console.height - 4 - len(self._alerts))]:
-            style, icon = STYLE[verdict.label]
-            table.add_row(
-                icon,
-                escape(verdict.stream_id),
-                clock(verdict.end_ms),
-                f"[{style}]{verdict.label.value.replace('_', ' ')}[/]",
-                "–" if verdict.score is None else f"{verdict.score:.2f}",
-                sparkline(self._scores[verdict.stream_id]),
-                str(len(verdict.tracks)),
-                verdict.coverage.mode.value,
-            )
-        for alert in self._alerts:
-            told = f"{alert.edge.value} {alert.track_id or 'stream'} evidence {alert.evidence:.1f}"
-            table.add_row("⚑", escape(alert.stream_id), clock(alert.at_ms), f"[bold]{escape(told)}[/]")
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        room = max(3, (options.max_height or 24) - len(self._alerts) - 5)
+        yield Group(self._streams(room), *map(_alert_line, self._alerts))
+
+    def _streams(self, room: int) -> Table:
+        now = time.monotonic()
+        rate = sum(1 for at in self._recent if now - at < _RATE_S) / _RATE_S
+        hidden = len(self._rows) - room
+        more = f", {hidden} not shown" if hidden > 0 else ""
+        table = Table(
+            "", "verdict", "score", "evidence", "faces", "time", "segments", "stream", box=None, pad_edge=False,
+            caption=f"{self._verdicts} verdicts, {rate:.1f}/s, {len(self._rows)} streams{more}", caption_justify="left",
+        )  # fmt: skip
+        for row in list(reversed(self._rows.values()))[:room]:
+            table.add_row(*_cells(row))
         return table
 
 
-def sparkline(scores: list[float | None]) -> str:
-    """Scores in [0, 1] as a row of bars; a dot where nobody could judge.
+def _cells(row: _Row) -> tuple[str, ...]:
+    verdict = row.verdict
+    style, icon = STYLE[verdict.label]
+    evidence = max((track.evidence for track in verdict.tracks), default=0.0)
+    why = f" [dim]{' '.join(reason.value for reason in verdict.reasons)}[/]" if verdict.reasons else ""
+    return (
+        icon,
+        f"[{style}]{verdict.label.value.replace('_', ' ')}[/]{why}",
+        "–" if verdict.score is None else f"{verdict.score:.2f}",
+        f"{evidence:.1f}",
+        str(len(verdict.tracks)),
+        clock(verdict.end_ms),
+        str(row.segments),
+        escape(verdict.stream_id),
+    )
 
-    >>> sparkline([0.0, 0.5, 1.0, None])
-    '▁▅█·'
-    """
-    return "".join("·" if score is None else BARS[min(7, int(score * 8))] for score in scores)
+
+def _alert_line(alert: Alert) -> str:
+    word = "[bold red]raised[/] " if alert.edge is Edge.RAISED else "[green]cleared[/]"
+    whom = f" face {escape(alert.track_id)}" if alert.track_id else ""
+    return f"{word} {clock(alert.at_ms)} {escape(alert.stream_id)}{whom} evidence {alert.evidence:.1f}"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import count
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scanner.cli.common import AsJson, Exit, SettingsFile, complain, settings_from, wants_json, write_line
+from scanner.cli.common import AsJson, Exit, SettingsFile, complain, errors, settings_from, wants_json, write_line
 
 if TYPE_CHECKING:
-    from scanner.cli.publishing import Plan, Published
+    from scanner.cli.publishing import Plan, Published, Told
+    from scanner.core.types import Segment
     from scanner.media.inputs import Input
     from scanner.settings import Settings
     from scanner.wire import Failure
@@ -56,7 +60,7 @@ def publish(
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: stop.set())
     side_by_side = at_once or min(len(streams), _MOST_STREAMS if loop or plan.speed else 4)
-    with closing(kafka_bus(chosen).publisher()) as publisher, _shown() as told:
+    with closing(kafka_bus(chosen).publisher()) as publisher, _shown(len(streams)) as told:
         for outcome in publish_all(
             streams, plan, publisher, media_store(chosen), stop, at_once=side_by_side, told=told
         ):
@@ -123,7 +127,21 @@ def _say(outcome: Published | Failure, *, as_json: bool) -> None:
         typer.echo(f"{outcome.stream_id}: {outcome.segments} segments, {size}{damage}")
 
 
-def _shown():  # type: ignore[no-untyped-def]  # noqa: ANN202
-    from scanner.cli.progress import shown_traffic
+@contextmanager
+def _shown(streams: int) -> Iterator[Told]:
+    """A line on stderr, when it is a terminal: segments, bytes, rate."""
+    from threading import Lock
 
-    return shown_traffic("publishing")
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+
+    counted = TextColumn("{task.fields[segments]} segments of {task.fields[streams]} streams")
+    columns = (SpinnerColumn(), counted, TransferSpeedColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
+        task = bars.add_task("", total=None, segments=0, streams=streams)
+        lock, segments = Lock(), count(1)
+
+        def told(segment: Segment) -> None:
+            with lock:
+                bars.update(task, advance=len(segment.payload), segments=next(segments))
+
+        yield told

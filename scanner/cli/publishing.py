@@ -116,14 +116,13 @@ class _Feed:
     def _run(self) -> None:
         began_s, began_ms = time.monotonic(), time.time_ns() // 1_000_000
         for segment, ready_ms in self._timed():
-            if self._plan.speed is not None:
-                due_s = began_s + ready_ms / 1000 / self._plan.speed
-                segment = replace(segment, captured_at_ms=began_ms + round(segment.start_ms / self._plan.speed))
-                if self._stop.wait(max(0.0, due_s - time.monotonic())):
-                    break
+            if self._plan.speed is None:
+                self._publish(segment)
+            elif not self._stop.wait(max(0.0, began_s + ready_ms / 1000 / self._plan.speed - time.monotonic())):
+                captured_at_ms = began_ms + round(segment.start_ms / self._plan.speed)
+                self._publish(replace(segment, captured_at_ms=captured_at_ms))
             if self._stop.is_set():
                 break
-            self._publish(segment)
         if self._plan.loop and self._segments:
             self._publish(self._end())
 
