@@ -5,7 +5,12 @@ KafkaConfig ─▶ KafkaBus ─▶ KafkaSubscription   one member of a group, an
                        └─▶ KafkaReader         topics outside any group
 """
 
+import logging
+
 from scanner.bus.kafka.bus import KafkaBus
 from scanner.bus.kafka.config import KafkaConfig
+
+# It logs every failed attempt as an error (90 lines for one absent broker); what matters reaches us as an exception.
+logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 __all__ = ["KafkaBus", "KafkaConfig"]

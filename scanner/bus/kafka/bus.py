@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import TopicAlreadyExistsError, for_code
+from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from kafka.protocol.consumer import IsolationLevel, OffsetSpec
 
 from scanner.bus.kafka.config import KafkaConfig
@@ -61,12 +63,23 @@ class KafkaBus:
             last = admin.list_partition_offsets(
                 dict.fromkeys(places, OffsetSpec.LATEST), isolation_level=IsolationLevel.READ_COMMITTED
             )
-            done = admin.list_group_offsets({group: places})[group]
+            done = self._insist(lambda: admin.list_group_offsets({group: places})[group])
         behind = {}
         for place in places:
             committed = done[place].offset if place in done else -1
             behind[place_of(place)] = max(0, last[place].offset - max(committed, first[place].offset))
         return behind
+
+    def _insist(self, ask: Callable[[], Any]) -> Any:
+        """Asks again while the broker says "not yet": a fresh one has no group coordinator for a second or two."""
+        deadline = time.monotonic() + self._config.deadline_s
+        while True:
+            try:
+                return ask()
+            except KafkaError as error:
+                if not error.retriable or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
 
     def _require(self, topic: str) -> None:
         self._places([topic])

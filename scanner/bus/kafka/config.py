@@ -34,7 +34,7 @@ class KafkaConfig:
     key_file: Path | None = None
     start: Literal["earliest", "latest"] = "earliest"
     """where a group without committed offsets begins"""
-    deadline_s: float = 30.0
+    deadline_s: float = 20.0
     """how long the brokers may be silent before it is an error"""
     session_s: float = 45.0
     """a member silent for longer loses its partitions"""

@@ -34,7 +34,8 @@ def ours(doing: str) -> Iterator[None]:
 
 
 def translated(error: Exception, doing: str) -> ScannerError:
-    said = f"could not {doing}: {type(error).__name__}: {error}".removesuffix(": ")
+    name = type(error).__name__
+    said = f"could not {doing}: {name}: {str(error).removeprefix(f'{name}: ')}"
     if isinstance(error, foreign.FencedInstanceIdError):
         return BrokerRefusedError(f"{said}; another process uses the same instance name")
     if isinstance(error, _GROUP_WENT_ON):
