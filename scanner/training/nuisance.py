@@ -47,10 +47,10 @@ class Nuisance:
 def draw_nuisance(rng: Generator, native_face_px: float, length: int) -> Nuisance:
     """A draw for a source whose face box is `native_face_px` wide; faces are never enlarged by more than a quarter."""
     top = min(native_face_px * 1.25, 260.0)
-    low = min(64.0, top)
-    face_px = float(np.exp(rng.uniform(np.log(low), np.log(top)))) if rng.random() < 0.6 else min(native_face_px, top)
+    low = min(72.0, top)
+    face_px = float(np.exp(rng.uniform(np.log(low), np.log(top)))) if rng.random() < 0.5 else min(native_face_px, top)
     mpeg4 = rng.random() < 0.06
-    crf = int(rng.integers(18, 36))
+    crf = 18 + int(18 * rng.random() ** 1.7)  # most streams look fair, some poor
     h264 = {"crf": str(crf), "g": str(int(rng.choice([12, 25, 50, 120, 250]))), "preset": str(rng.choice(_PRESETS))}
     low_rate = rng.random() < 0.15
     if low_rate:

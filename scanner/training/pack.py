@@ -22,7 +22,7 @@ from scanner.core.types import ClipSpec
 from scanner.training.cut import cut_clip, cut_mask, square_of
 from scanner.training.data import Kind, Role, Source, read_corpus, roles
 from scanner.training.forge import SHARES, Scene, forge
-from scanner.training.forge.layers import Pixels
+from scanner.training.forge.layers import Pixels, Resynth
 from scanner.training.nuisance import Nuisance, degrade, draw_nuisance, resize, transmit
 from scanner.training.sources import Footage, animate, load
 
@@ -48,9 +48,18 @@ class Pair:
 class Packer:
     """Draws pairs. The same seed and number give the same pair."""
 
-    def __init__(self, sources: list[Source], cache: Path, spec: ClipSpec, role: Role = Role.TRAIN) -> None:
+    def __init__(
+        self,
+        sources: list[Source],
+        cache: Path,
+        spec: ClipSpec,
+        role: Role = Role.TRAIN,
+        *,
+        nets: tuple[Resynth, ...] = (),
+        true_share: float = TRUE_SHARE,
+    ) -> None:
         allowed = roles(sources)
-        self._cache, self._spec = cache, spec
+        self._cache, self._spec, self._nets, self._true_share = cache, spec, nets, true_share
         mine = [source for source in sources if allowed[source.path] is role]
         self._stills = [s for s in mine if s.kind is Kind.STILL]
         self._people = _grouped([s for s in mine if s.kind is Kind.CLIP and not s.fake], by_method=False)
@@ -60,7 +69,7 @@ class Packer:
         """One pair; sources without a usable face are passed over."""
         rng = np.random.default_rng(seed)
         while True:
-            made = self._true_pair(rng) if self._methods and rng.random() < TRUE_SHARE else self._forged_pair(rng)
+            made = self._true_pair(rng) if self._methods and rng.random() < self._true_share else self._forged_pair(rng)
             if made is not None:
                 return made
 
@@ -75,7 +84,8 @@ class Packer:
         if donor is None:
             return None
         window = slice(start, start + self._spec.length)
-        scene = Scene(footage.frames, footage.points, start, self._spec.length, donor.frames, donor.points)
+        length = self._spec.length
+        scene = Scene(footage.frames, footage.points, start, length, donor.frames, donor.points, self._nets)
         made = forge(family, scene, int(rng.integers(2**31)))
         draw = draw_nuisance(rng, footage.face_px, self._spec.length)
         jitter = _draw_jitter(rng)
@@ -189,13 +199,24 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=1)
     parser.add_argument("--shards", type=int, default=32)
     parser.add_argument("--role", type=Role, default=Role.TRAIN)
+    parser.add_argument("--zoo", type=Path, help="folder of trained generators that forge too")
+    parser.add_argument("--true-share", type=float, default=TRUE_SHARE)
     args = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     import cv2  # noqa: PLC0415
 
     cv2.setNumThreads(1)
     args.pack.mkdir(parents=True, exist_ok=True)
-    packer = Packer(read_corpus(args.corpus), args.cache, ClipSpec(), args.role)
+    nets: tuple[Resynth, ...] = ()
+    if args.zoo:
+        import torch  # noqa: PLC0415  # only nets need it
+
+        from scanner.training.zoo import open_zoo  # noqa: PLC0415
+
+        torch.set_num_threads(1)
+        nets = open_zoo(args.zoo)
+    corpus = read_corpus(args.corpus)
+    packer = Packer(corpus, args.cache, ClipSpec(), args.role, nets=nets, true_share=args.true_share)
     for number in range(args.shards):
         began = time.perf_counter()
         out = write_shard(packer, args.first + number * args.step, args.pack)

@@ -17,6 +17,7 @@ from scanner.training.forge.warp import lay, move, turn
 from scanner.training.landmarks import FaceMesh, iod, steady
 from scanner.training.video import read_video
 
+LARGEST_FACE_PX = 150.0
 LEAST_PRESENCE = 0.0  # logit of the mesh's own confidence; drawings and profiles fall below
 
 
@@ -89,7 +90,19 @@ def load(source: Source, cache: Path) -> Footage | None:
         return None
     points = found["points"][start:stop]
     points = points[:, :0] if source.fake else steady(points)
-    return Footage(read_frames(source)[start:stop], found["boxes"][start:stop], points)
+    return _shrunk(Footage(read_frames(source)[start:stop], found["boxes"][start:stop], points))
+
+
+def _shrunk(footage: Footage) -> Footage:
+    """Footage with faces of at most LARGEST_FACE_PX: forging costs by the pixel; a crop at 160 shows 107 of them."""
+    factor = LARGEST_FACE_PX / footage.face_px
+    if factor >= 1.0:
+        return footage
+    height, width = footage.frames.shape[1:3]
+    size = (round(width * factor / 2) * 2, round(height * factor / 2) * 2)
+    scale = np.array([size[0] / width, size[1] / height], np.float32)
+    frames = [cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in footage.frames]
+    return Footage(np.stack(frames).astype(np.uint8), footage.boxes * np.tile(scale, 2), footage.points * scale)
 
 
 def _longest(good: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[int, int]:

@@ -43,8 +43,8 @@ class Recipe:
     "l1, l2, edge (l1 and gradients) or gan (edge and a patch critic)."
     shrink: int = 1
     "How much smaller the net's input is than its output: 2 and 4 make a super-resolver."
-    width: int = 24
-    steps: int = 700
+    width: int = 16
+    steps: int = 500
     seed: int = 0
 
 
@@ -56,11 +56,11 @@ RECIPES: Final = (
     Recipe("sr4-shuffle-gan", 0, 32, "shuffle", loss="gan", shrink=4, seed=5),
     Recipe("sr2-transposed-edge", 0, 24, "transposed", loss="edge", shrink=2, seed=6),
     Recipe("ae8-shuffle-edge", 3, 24, "shuffle", loss="edge", seed=7),
-    Recipe("sr3-bilinear-gan", 0, 24, "bilinear", loss="gan", shrink=4, seed=8, width=20),
+    Recipe("sr3-bilinear-gan", 0, 24, "bilinear", loss="gan", shrink=4, seed=8, width=14),
 )
 HELD_OUT: Final = frozenset({"fsq4-bilinear-edge", "sr3-bilinear-gan"})
 """Generators that never forge training material while a design is chosen."""
-PATCH_PX: Final = 96
+PATCH_PX: Final = 64
 _LEVELS: Final = 7  # values a rounded code can take
 _NOISE: Final = 0.15  # standard deviation of a sampled code, in units of the code's own
 
@@ -135,7 +135,7 @@ def _fidelity(made: Tensor, real: Tensor, loss: str) -> Tensor:
     return out if loss == "l1" else out + 2 * F.l1_loss(_edges(made), _edges(real))
 
 
-def train_generator(recipe: Recipe, patches: NDArray[np.uint8], batch: int = 12) -> Generator:
+def train_generator(recipe: Recipe, patches: NDArray[np.uint8], batch: int = 8) -> Generator:
     """A generator trained on patches (n, P, P, 3)."""
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
