@@ -124,10 +124,17 @@ def _resized(plane: Pixels, size: tuple[int, int]) -> Pixels:
 
 
 def _cut(plane: Pixels, x0: int, y0: int, side: int) -> Pixels:
-    height, width = plane.shape
-    inner = plane[max(0, y0) : max(0, min(height, y0 + side)), max(0, x0) : max(0, min(width, x0 + side))]
-    top, left = max(0, -y0), max(0, -x0)
-    bottom, right = max(0, y0 + side - height), max(0, x0 + side - width)
+    left, columns, right = _reach(x0, side, plane.shape[1])
+    top, rows, bottom = _reach(y0, side, plane.shape[0])
+    inner = plane[rows, columns]
     if top or left or bottom or right:
         return cast(Pixels, cv2.copyMakeBorder(inner, top, bottom, left, right, cv2.BORDER_REPLICATE))
     return inner
+
+
+def _reach(start: int, side: int, size: int) -> tuple[int, slice, int]:
+    """How a stretch lies on [0, size): what is missing before, what is there, what is missing after."""
+    before = min(max(0, -start), side - 1)
+    first = min(max(0, start), size - 1)
+    end = max(first + 1, min(size, start + side))
+    return before, slice(first, end), side - before - (end - first)

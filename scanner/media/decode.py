@@ -19,7 +19,7 @@ from scanner.core.types import Pixels
 from scanner.media.demux import Limits, nominal_step
 from scanner.vision import Picture, rgb_matrix
 
-LARGEST_HELD_PX = 3840 * 2160  # a burst of 16 larger pictures would not fit a cell; they are scaled down to this
+LARGEST_HELD_PX = 2560 * 1440  # larger pictures are scaled down: 31 of 4K are held at a time, and filled a cell
 _PLANAR = {"yuv420p": False, "yuvj420p": True}  # format → full range
 _FULL_RANGE, _BT709, _BT2020 = 2, 1, (9, 10)  # AVColorRange and AVColorSpace
 LONGEST_STEP = Fraction(10)  # seconds; a larger jump between frames is a broken or wrapped clock, not a pause
