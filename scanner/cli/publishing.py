@@ -99,7 +99,10 @@ class _Feed:
         self._segments = 0
         self._bytes = 0
         self._claims = 0
-        self._duration_ms = 0
+        self._until_ms = 0
+        """media time up to which the stream is published"""
+        self._cut_ms = 0
+        """media time up to which it is cut: a little ahead"""
         self._damage = ""
 
     def run(self) -> Published | Failure:
@@ -110,21 +113,21 @@ class _Feed:
         finally:
             self._publisher.flush(_FLUSH_S)
         return Published(
-            self._stream.stream_id, self._segments, self._bytes, self._claims, self._duration_ms, self._damage
+            self._stream.stream_id, self._segments, self._bytes, self._claims, self._until_ms, self._damage
         )
 
     def _run(self) -> None:
         began_s, began_ms = time.monotonic(), time.time_ns() // 1_000_000
         for segment, ready_ms in self._timed():
             if self._plan.speed is None:
-                self._publish(segment)
+                self._publish(segment, ready_ms)
             elif not self._stop.wait(max(0.0, began_s + ready_ms / 1000 / self._plan.speed - time.monotonic())):
                 captured_at_ms = began_ms + round(segment.start_ms / self._plan.speed)
-                self._publish(replace(segment, captured_at_ms=captured_at_ms))
+                self._publish(replace(segment, captured_at_ms=captured_at_ms), ready_ms)
             if self._stop.is_set():
                 break
         if self._plan.loop and self._segments:
-            self._publish(self._end())
+            self._publish(self._end(), self._until_ms)
 
     def _timed(self) -> Iterator[tuple[Segment, int]]:
         """Each segment with the media time at which a live source would have finished it: when the next one starts."""
@@ -134,18 +137,18 @@ class _Feed:
                 yield held, segment.start_ms
             held = segment
         if held is not None:
-            yield held, self._duration_ms
+            yield held, self._cut_ms
 
     def _endless(self) -> Iterator[Segment]:
         if self._stream.path == STDIN:
             raise SettingsError("--loop needs a file: standard input cannot be read again")
         sequence = 0
         for _ in count():
-            offset_ms = self._duration_ms
+            offset_ms = self._cut_ms
             for segment in self._once(sequence, offset_ms):
                 sequence = segment.sequence + 1
                 yield replace(segment, end_of_stream=False)
-            if self._duration_ms == offset_ms:
+            if self._cut_ms == offset_ms:
                 raise MediaError(f"{self._stream.path}: holds no segment")
 
     def _once(self, sequence: int, offset_ms: int) -> Iterator[Segment]:
@@ -158,21 +161,22 @@ class _Feed:
                 last_ms = segment.start_ms
                 # Known only as a promise of the container; a segment that starts later proves it wrong.
                 end_ms = max(round((pieces.duration_s or 0) * 1000), last_ms + 1)
-                self._duration_ms = offset_ms + end_ms
+                self._cut_ms = offset_ms + end_ms
                 yield replace(segment, sequence=sequence + segment.sequence, start_ms=offset_ms + segment.start_ms)
             self._damage = pieces.damage
 
-    def _publish(self, segment: Segment) -> None:
+    def _publish(self, segment: Segment, until_ms: int) -> None:
         if len(segment.payload) > self._plan.inline_limit_bytes:
             segment = replace(segment, claim=self._stored(segment))
             self._claims += 1
         self._publisher.publish(segment_record(segment, self._plan.topic, at_ms=time.time_ns() // 1_000_000))
         self._segments += 1
         self._bytes += len(segment.payload)
+        self._until_ms = until_ms
         self._told(segment)
 
     def _stored(self, segment: Segment) -> Claim:
-        if self._plan.claims_root is None:
+        if not self._plan.claims_root:
             raise SettingsError(
                 f"segment {segment.sequence} of {segment.stream_id} is {len(segment.payload)} bytes, over the inline"
                 f" limit of {self._plan.inline_limit_bytes}: set claims.write_to, or raise claims.inline_limit_bytes"
@@ -186,7 +190,7 @@ class _Feed:
         return Segment(
             stream_id=self._stream.stream_id,
             sequence=self._segments,
-            start_ms=self._duration_ms,
+            start_ms=self._until_ms,
             payload=b"",
             sha256=sha256(b"").hexdigest(),
             end_of_stream=True,

@@ -1,0 +1,203 @@
+"""`scanner topics`, `publish` and `tail` as people and scripts meet them, on a real Apache Kafka."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from scanner.bus.broker import LocalBroker
+from scanner.bus.kafka import KafkaBus, KafkaConfig
+from scanner.cli.app import main
+from scanner.core.types import Alert, Edge, Label, Mode, ModelRef, Provenance, Tally, Verdict
+from scanner.testing import draw_video
+from scanner.wire import alert_record, segment_of, verdict_record
+
+pytestmark = pytest.mark.kafka
+
+KINDS = ("segments", "verdicts", "alerts", "states", "deadletters", "reviews")
+
+
+@dataclass(frozen=True)
+class Done:
+    stdout: str
+    stderr: str
+
+
+class Scanner:
+    """The program with topics of its own."""
+
+    def __init__(self, broker: LocalBroker) -> None:
+        self.topics = {kind: f"{kind}-{uuid.uuid4()}" for kind in KINDS}
+        self.bus = KafkaBus(KafkaConfig((broker.bootstrap,)))
+        self.environment = {
+            "SCANNER_KAFKA__BOOTSTRAP_SERVERS": broker.bootstrap,
+            **{f"SCANNER_TOPICS__{kind.upper()}": name for kind, name in self.topics.items()},
+        }
+
+    def __call__(self, *arguments: object, code: int = 0) -> Done:
+        """In this process: starting Python and its libraries 15 times took longer than all the rest."""
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+        argv = patch.object(sys, "argv", ["scanner", *map(str, arguments)])
+        with argv, patch.dict(os.environ, self.environment), redirect_stdout(out), redirect_stderr(err):
+            handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+            with pytest.raises(SystemExit) as end:
+                main()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        done = Done(*(stream.buffer.getvalue().decode() for stream in (out, err)))  # type: ignore[attr-defined]
+        assert (end.value.code or 0) == code, done.stderr
+        return done
+
+    def lines(self, *arguments: object, code: int = 0) -> list[dict]:
+        return [json.loads(line) for line in self(*arguments, code=code).stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def scanner(kafka_broker: LocalBroker) -> Scanner:
+    scanner = Scanner(kafka_broker)
+    made = scanner("topics", "create", "--partitions", 3)
+    assert made.stdout.split() == sorted(scanner.topics.values())
+    return scanner
+
+
+@pytest.fixture(scope="module")
+def said(scanner: Scanner) -> list[Verdict]:
+    """Four verdicts and an alert, on their topics."""
+    verdicts = [
+        verdict("cam-1", 0, Label.NO_MANIPULATION_FOUND),
+        verdict("cam-1", 1, Label.MANIPULATED),
+        verdict("cam-2", 0, Label.MANIPULATED),
+        verdict("cam-2", 1, Label.INSUFFICIENT_EVIDENCE),
+    ]
+    alert = Alert("a1", Edge.RAISED, "cam-2", "1", 0, 1000, 9.5, (), verdicts[2].verdict_id)
+    publisher = scanner.bus.publisher()
+    for each in verdicts:
+        publisher.publish(verdict_record(each, scanner.topics["verdicts"], at_ms=0))
+    publisher.publish(alert_record(alert, scanner.topics["alerts"], at_ms=0))
+    publisher.flush(30)
+    publisher.close()
+    return verdicts
+
+
+def verdict(stream: str, sequence: int, label: Label) -> Verdict:
+    return Verdict(
+        verdict_id=f"{stream}/{sequence}",
+        stream_id=stream,
+        sequence=sequence,
+        start_ms=1000 * sequence,
+        end_ms=1000 * (sequence + 1),
+        label=label,
+        score=None if label is Label.INSUFFICIENT_EVIDENCE else 0.5,
+        reasons=(),
+        tracks=(),
+        provenance=Provenance(),
+        coverage=Tally(25, 25, 16, 0, Mode.FULL),
+        model=ModelRef("m", "0" * 64),
+        policy_sha256="1" * 64,
+    )
+
+
+def test_topics_are_created_once(scanner: Scanner) -> None:
+    again = scanner("topics", "create")
+    assert again.stdout == ""
+    assert "0 created, 6 there already" in again.stderr
+
+
+def test_publish_says_what_is_durable_and_lag_counts_it(scanner: Scanner, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(draw_video(frames=100, rate=25, gop=25))  # 4 s: two segments of 2 s
+    outcomes = scanner.lines("publish", "--copies", 3, clip)
+    assert sorted((o["type"], o["stream_id"], o["segments"]) for o in outcomes) == [
+        ("published", f"clip.mp4~{n}", 2) for n in (1, 2, 3)
+    ]
+    lag = scanner.lines("topics", "lag")
+    assert [line["partition"] for line in lag] == [0, 1, 2]
+    assert sum(line["lag"] for line in lag) == 6
+    reader = scanner.bus.reader([scanner.topics["segments"]], from_beginning=True)
+    segments = []
+    while not reader.at_end():
+        segments += [segment_of(delivery) for delivery in reader.poll(1, 100)]
+    reader.close()
+    assert len({segment.sha256 for segment in segments}) == 2
+
+
+def test_publish_goes_on_after_a_file_that_is_no_video(scanner: Scanner, tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    (tmp_path / "b.mp4").write_bytes(draw_video(frames=25))
+    outcomes = scanner.lines("publish", tmp_path, code=3)
+    assert sorted(o["type"] for o in outcomes) == ["error", "published"]
+
+
+@pytest.mark.parametrize("wrong", [["--speed", "fast"], ["--speed", "0"], ["--stream-id", "x"]])
+def test_publish_refuses_what_makes_no_sense(scanner: Scanner, tmp_path: Path, wrong: list[str]) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(b"never read")
+    refused = scanner("publish", *wrong, tmp_path, code=2)
+    assert wrong[0] in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_a_loop_ends_cleanly_at_sigterm(scanner: Scanner, tmp_path: Path) -> None:
+    clip = tmp_path / "loop.mp4"
+    clip.write_bytes(draw_video(frames=25, rate=25, gop=25))
+    command = [sys.executable, "-m", "scanner", "publish", "--loop", "--speed", "20", str(clip)]
+    running = subprocess.Popen(command, env={**os.environ, **scanner.environment}, stdout=subprocess.PIPE)
+    reader = scanner.bus.reader([scanner.topics["segments"]], from_beginning=True)
+    names: list[bytes] = []
+    deadline = time.monotonic() + 60
+    while names.count(b"loop.mp4") < 3:
+        assert time.monotonic() < deadline
+        names += [delivery.record.key for delivery in reader.poll(0.2, 100)]
+    running.terminate()
+    output, _ = running.communicate(timeout=60)
+    assert running.returncode == 0
+    assert json.loads(output)["segments"] >= 3
+    segments = []
+    while not reader.at_end():
+        segments += [segment_of(delivery) for delivery in reader.poll(1, 100)]
+    reader.close()
+    assert segments[-1].end_of_stream
+
+
+def test_tail_prints_verdicts_and_alerts_as_they_are(scanner: Scanner, said: list[Verdict]) -> None:
+    lines = scanner.lines("tail", "--from-beginning", "--timeout", 2)
+    assert {line["verdict_id"] for line in lines if "label" in line} == {each.verdict_id for each in said}
+    assert [line["edge"] for line in lines if "alert_id" in line] == ["raised"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (["--stream", "cam-1"], ["cam-1/0", "cam-1/1"]),
+        (["--label", "manipulated"], ["cam-1/1", "cam-2/0"]),
+        (["--label", "manipulated", "--stream", "cam-2"], ["cam-2/0"]),
+    ],
+)
+def test_tail_shows_what_was_asked_for(
+    scanner: Scanner, said: list[Verdict], asked: list[str], expected: list[str]
+) -> None:
+    lines = scanner.lines("tail", "--from-beginning", "--count", len(expected), "--timeout", 30, *asked)
+    assert sorted(line["verdict_id"] for line in lines if "label" in line) == expected
+
+
+def test_tail_says_when_the_time_was_up(scanner: Scanner, said: list[Verdict]) -> None:
+    late = scanner("tail", "--count", 1, "--timeout", 1, code=3)
+    assert "0 of 1 verdicts came within 1 s" in late.stderr
+
+
+def test_a_missing_topic_is_one_line_that_says_what_to_do(kafka_broker: LocalBroker) -> None:
+    lost = Scanner(kafka_broker)("tail", "--timeout", 1, code=3)
+    assert lost.stderr.count("\n") == 1
+    assert "run `scanner topics create`" in lost.stderr
