@@ -32,7 +32,11 @@ def descriptor_of(source: Source) -> Iterator[int]:
     with _opened(source) as file:
         mode = os.fstat(file.fileno()).st_mode
         if stat.S_ISREG(mode):
-            yield file.fileno()
+            own = os.dup(file.fileno())  # a child's standard streams are its own: number 0 cannot be passed on
+            try:
+                yield own
+            finally:
+                os.close(own)
             return
         if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)):
             raise MediaError("not a file")
