@@ -86,7 +86,7 @@ def test_a_killed_cell_is_replaced_from_the_spare(pool: CellPool) -> None:
 
 
 def test_an_idle_cell_that_dies_is_not_lent(pool: CellPool) -> None:
-    pool.ready()
+    until(lambda: len(pool._idle) == 2)
     for cell in list(pool._idle):
         os.kill(cell.child.pid, signal.SIGKILL)
         cell.child._process.wait()
@@ -96,8 +96,10 @@ def test_an_idle_cell_that_dies_is_not_lent(pool: CellPool) -> None:
 def test_a_sighting_left_half_way_gives_its_cell_up(pool: CellPool) -> None:
     clips = pool.observe(segment_of(draw_video(frames=200)), Mode.FULL).clips()
     next(clips)
+    (cell,) = pool._lent
     clips.close()  # type: ignore[attr-defined]
     assert not pool._lent
+    assert not alive(cell.child.pid)
     assert len(observed(pool, draw_video())) == 6
 
 
@@ -153,7 +155,8 @@ def test_closing_while_cells_start_leaves_nothing() -> None:
     assert belongings() == before
 
 
-def test_closing_while_a_cell_observes_tells_its_reader() -> None:
+def test_closing_while_a_cell_observes_tells_its_reader_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scanner.media.pool.CLOSING_S", 100.0)
     before = belongings()
     pool = CellPool(1, CellPlan(SPEC, detectors="scanner.testing:mischievous_detectors"))
     pool.ready()
@@ -169,8 +172,10 @@ def test_closing_while_a_cell_observes_tells_its_reader() -> None:
     reader.start()
     until(lambda: pool._lent)
     time.sleep(0.2)
+    since = time.monotonic()
     pool.close()
     reader.join(5)
+    assert time.monotonic() - since < 50
     assert "closed" in str(errors[0])
     with pytest.raises(CellLostError, match="closed"):
         pool.ready()

@@ -7,14 +7,19 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
+import av
 import pytest
 
 from scanner.core.errors import CellLostError, MediaError, ScannerError
 from scanner.core.types import ClipSpec, Mode, Observation, Reason
+from scanner.media import demux
 from scanner.media.cell import CellPlan
 from scanner.media.cutter import cut
+from scanner.media.demux import Limits
 from scanner.media.inprocess import InProcessObserver
 from scanner.media.pool import CellPool
 from scanner.ports import Observer
@@ -185,15 +190,77 @@ def test_a_file_that_names_another_reaches_nothing(
 
 def test_the_canary_sings(canary: Canary) -> None:
     """The server does count, so that zero hits means something: without our limits FFmpeg asks it."""
-    from io import BytesIO
-
-    import av
-
     with av.open(
         BytesIO(hostile.playlists(canary.url)["hls"]), format="hls", options={"extension_picky": "0"}
     ) as list_:
         next(list_.demux())
     assert canary.hits
+
+
+FORCED = {"hls": "hls", "concat": "concat", "dash": "dash", "sdp": "sdp"}
+
+
+def forced(format: str):  # noqa: A002
+    """av.open as if FFmpeg had taken the bytes for a playlist, without the caution that it has of its own."""
+
+    def open_as(media: object, mode: str, options: dict[str, str], **kwargs: object) -> object:
+        bold = {"extension_picky": "0", "allowed_extensions": "ALL", "safe": "0"} if format in ("hls", "concat") else {}
+        return av.open(media, mode, format=format, options={**options, **bold}, **kwargs)  # type: ignore[call-overload]
+
+    return SimpleNamespace(open=open_as, error=av.error, stream=av.stream)
+
+
+@pytest.mark.parametrize("format", FORCED)
+@pytest.mark.parametrize("left", ["formats", "protocols"])
+def test_formats_and_protocols_each_keep_a_playlist_from_reaching_out(
+    format: str,  # noqa: A002
+    left: str,
+    canary: Canary,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Either list does it alone, also where FFmpeg would follow: with the other one opened wide."""
+    monkeypatch.setattr(demux, "av", forced(format))
+    if left == "protocols":
+        monkeypatch.setattr(demux, "FORMATS", (*demux.FORMATS, "hls", "concat", "dash", "sdp"))
+    here = InProcessObserver(SPEC, FakeDetector(), FakeDetector())
+    with pytest.raises(MediaError, match=r"no sound MP4" if left == "formats" else None):
+        observed(here, hostile.playlists(canary.url)[format])
+    assert canary.hits == []
+
+
+def test_a_stream_whose_pictures_grow_past_the_limit_is_judged_up_to_there() -> None:
+    """The decoder itself refuses the larger pictures, before it takes memory for them."""
+    small, large = draw_video(container="mpegts"), draw_video(container="mpegts", size=(320, 240))
+    here = InProcessObserver(SPEC, FakeDetector(), FakeDetector(), Limits(max_pixels=40_000))
+    _, observation = observed(here, small + large)
+    assert Reason.DECODE_PARTIAL in observation.reasons
+    assert (observation.width, observation.height) == (160, 120)
+    assert 40 <= observation.tally.frames_decoded <= 48
+
+
+def test_opening_does_not_decode_a_picture_past_the_limit() -> None:
+    payload = BytesIO(draw_video(codec="mpeg2video", container="mpegts"))
+    with demux.opened(payload, Limits(max_pixels=10_000)) as (_, stream):
+        assert (stream.width, stream.height) == (0, 0)
+
+
+def test_a_container_that_says_too_much_is_refused() -> None:
+    here = InProcessObserver(SPEC, FakeDetector(), FakeDetector(), Limits(max_pixels=10_000))
+    with pytest.raises(MediaError, match=r"160 × 120 px exceeds 10000 px"):
+        observed(here, draw_video())
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (Limits(max_frames=20), "more than 20 frames"),
+        (Limits(max_duration_s=1.0), "longer than the limit of 1 s"),
+    ],
+)
+def test_what_asks_for_too_much_is_refused(limits: Limits, words: str) -> None:
+    here = InProcessObserver(SPEC, FakeDetector(), FakeDetector(), limits)
+    with pytest.raises(MediaError, match=words):
+        observed(here, draw_video())
 
 
 SOUND = {

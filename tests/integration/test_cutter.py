@@ -159,6 +159,10 @@ def test_pictures_that_lean_on_the_segment_before_are_left_out(tmp_path: Path) -
     pieces = joined(segments)
     lost = len(whole) - len(pieces)
     assert 0 < lost <= 2 * (len(segments) - 1)
+    for segment in segments:
+        with av.open(BytesIO(segment.payload)) as container:
+            times = [packet.pts for packet in container.demux() if packet.size]
+        assert min(time for time in times if time is not None) == times[0]
     left = {frame[1] for frame in whole}
     assert all(frame[1] in left for frame in pieces), "a picture was decoded without what it leans on"
 
