@@ -22,7 +22,7 @@ from scanner.media.inputs import STDIN, Input
 from scanner.ports import Publisher
 from scanner.wire import Failure, segment_record
 
-_FLUSH_S = 30.0
+_FLUSH_S = 120.0  # 32 MiB under way on a link of 3 Mbit/s
 
 
 class ClaimStore(Protocol):
