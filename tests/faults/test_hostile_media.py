@@ -200,11 +200,13 @@ def test_the_canary_sings(canary: Canary) -> None:
 FORCED = {"hls": "hls", "concat": "concat", "dash": "dash", "sdp": "sdp"}
 
 
-def forced(format: str):  # noqa: A002
+def forced(format: str, left: str):  # noqa: A002
     """av.open as if FFmpeg had taken the bytes for a playlist, without the caution that it has of its own."""
 
     def open_as(media: object, mode: str, options: dict[str, str], **kwargs: object) -> object:
         bold = {"extension_picky": "0", "allowed_extensions": "ALL", "safe": "0"} if format in ("hls", "concat") else {}
+        if left == "formats":
+            bold["protocol_whitelist"] = "file,http,tcp,udp,rtp,crypto,data"
         return av.open(media, mode, format=format, options={**options, **bold}, **kwargs)  # type: ignore[call-overload]
 
     return SimpleNamespace(open=open_as, error=av.error, stream=av.stream)
@@ -219,7 +221,7 @@ def test_formats_and_protocols_each_keep_a_playlist_from_reaching_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Either list does it alone, also where FFmpeg would follow: with the other one opened wide."""
-    monkeypatch.setattr(demux, "av", forced(format))
+    monkeypatch.setattr(demux, "av", forced(format, left))
     if left == "protocols":
         monkeypatch.setattr(demux, "FORMATS", (*demux.FORMATS, "hls", "concat", "dash", "sdp"))
     here = InProcessObserver(SPEC, FakeDetector(), FakeDetector())
