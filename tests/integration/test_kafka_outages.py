@@ -155,6 +155,19 @@ def test_a_record_over_the_topics_limit_is_refused_with_a_hint(bus: KafkaBus) ->
         publisher.flush(DEADLINE_S)
 
 
+def test_a_commit_whose_outputs_are_refused_moves_no_offset(bus: KafkaBus, topic: str) -> None:
+    answers = f"topic-{uuid.uuid4()}"
+    bus.create({answers: TopicPlan(1, max_record_bytes=1000)})
+    with closing(bus.publisher()) as publisher:
+        publisher.publish(Record(topic, b"k", b"question"))
+        publisher.flush(DEADLINE_S)
+    with closing(bus.subscribe([topic], "g4")) as member:
+        (question,) = take(member, 1)
+        with pytest.raises(BrokerRefusedError):
+            member.commit([Record(answers, b"k", bytes(5000))], {(topic, 0): question.offset + 1})
+    assert bus.lag(topic, "g4") == {(topic, 0): 1}
+
+
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
     """A broker that asks for a name and a password."""

@@ -16,6 +16,7 @@ SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 # Headers and framing beside the largest value: a segment's headers are under 4 KiB but for aigc-label and c2pa.
 _ENVELOPE_BYTES = 256 * 1024
+_DELIVERY_MS = 120_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,8 @@ class KafkaConfig:
             "allow_auto_create_topics": False,
             "max_request_size": self.max_record_bytes + _ENVELOPE_BYTES,
             "max_block_ms": self.deadline_ms,
-            "delivery_timeout_ms": self.deadline_ms,
+            # Longer than a slow link takes over `inflight_bytes`; who cannot wait so long flushes with a deadline.
+            "delivery_timeout_ms": max(_DELIVERY_MS, self.deadline_ms),
         }
 
 
