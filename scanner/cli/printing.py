@@ -53,8 +53,9 @@ class TablePrinter:
     """One row a path, for people."""
 
     def __init__(self) -> None:
-        columns = ("", "verdict", "score", "faces", "length", "suspicious spans", "path")
-        self._table = Table(*columns, box=None, pad_edge=False)
+        self._table = Table("", "verdict", "score", "faces", "length", box=None, pad_edge=False)
+        self._table.add_column("path", overflow="fold")
+        self._table.add_column("suspicious spans, or why not")
 
     def verdict(self, verdict: Verdict) -> None:
         pass
@@ -71,12 +72,13 @@ class TablePrinter:
             "–" if summary.score is None else f"{summary.score:.2f}",
             str(summary.faces),
             clock(summary.duration_ms),
-            why or spans + more,
             escape(summary.uri),
+            why or spans + more,
         )
 
     def failure(self, failure: Failure) -> None:
-        self._table.add_row("!", "[red]not scanned[/]", "–", "–", "–", escape(failure.reason), escape(failure.uri))
+        reason = failure.reason.removeprefix(f"{failure.uri}: ")
+        self._table.add_row("!", "[red]not scanned[/]", "–", "–", "–", escape(failure.uri), escape(reason))
 
     def close(self) -> None:
         if self._table.row_count:

@@ -35,8 +35,8 @@ def scan_all(paths: list[str], settings: Settings, printer: Printer, report: Pat
     reporter = Reporter(report, settings) if report else None
     with (
         assembled(settings, reporter.witness if reporter else None) as parts,
-        shown_progress() as progress,
         _closing(printer),
+        shown_progress() as progress,
     ):
         _tell_device(parts)
         for given in paths:
