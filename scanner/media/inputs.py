@@ -8,9 +8,7 @@ from pathlib import Path
 
 from scanner.core.errors import MediaError
 
-SUFFIXES = frozenset(
-    (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ts", ".m2ts", ".mts", ".flv", ".avi", ".mpg", ".mpeg", ".3gp", ".3g2")
-)
+SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ts", ".m2ts", ".mts", ".flv", ".avi", ".3gp", ".3g2"))
 STDIN = Path("-")
 
 
