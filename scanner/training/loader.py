@@ -14,6 +14,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scanner.training.bank import Bank
 from scanner.training.losses import Truth
 
 
@@ -56,19 +57,22 @@ class Pack:
     def __len__(self) -> int:
         return sum(len(self._shards[path].family) for path in self._order)
 
-    def batch(self, rng: Generator, pairs: int, length: int) -> Batch:
+    def rows(self, rng: Generator, pairs: int, length: int) -> list[Row]:
         """`pairs` pairs, each a window of `length` frames."""
         rows = []
         for place in rng.integers(0, len(self), pairs):
             path = self._order[int(place) % len(self._order)]
             shard = self._shards[path]
             rows.append(_draw(shard, int(rng.integers(len(shard.family))), length, rng))
-        return _joined(rows)
+        return rows
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class Row:
+    """One pair of a batch."""
+
     clips: NDArray[np.uint8]
+    "(2, T, S, S, 3), real first."
     mask: NDArray[np.uint8]
     frames: NDArray[np.float32]
     masked: bool
@@ -81,21 +85,34 @@ def _open(path: Path) -> Shard:
     return Shard(pixels, table["masks"], table["frames"], table["family"], table["masked"])
 
 
-def _draw(shard: Shard, place: int, length: int, rng: Generator) -> _Row:
-    """One pair with both members changed alike: window, mirror, light, a patch cut out."""
+def _draw(shard: Shard, place: int, length: int, rng: Generator) -> Row:
+    """One pair of a shard, changed."""
     total = shard.pixels.shape[2]
     step = 2 if length > 1 and length * 2 <= total and rng.random() < 0.2 else 1
     start = int(rng.integers(0, total - (length - 1) * step))
     window = slice(start, start + (length - 1) * step + 1, step)
-    clips = np.array(shard.pixels[place, :, window])
-    mask = shard.masks[place, window]
+    clips, mask = _changed(np.array(shard.pixels[place, :, window]), shard.masks[place, window], rng)
+    return Row(clips, mask, shard.frames[place, window], bool(shard.masked[place]), str(shard.family[place]))
+
+
+def fresh(bank: Bank, rng: Generator) -> Row:
+    """One pair forged now, changed."""
+    pair = bank.pair(rng)
+    clips, mask = _changed(pair.pixels, pair.mask, rng)
+    return Row(clips, mask, pair.frames, pair.masked, pair.family)
+
+
+def _changed(
+    clips: NDArray[np.uint8], mask: NDArray[np.uint8], rng: Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Both members of a pair changed alike: mirror, light, a patch cut out."""
     if rng.random() < 0.5:
         clips, mask = clips[:, :, :, ::-1], mask[:, :, ::-1]
     if rng.random() < 0.5:
         clips = _relit(clips, rng)
     if rng.random() < 0.15:
         clips = _occluded(clips, rng)
-    return _Row(clips, mask, shard.frames[place, window], bool(shard.masked[place]), str(shard.family[place]))
+    return clips, mask
 
 
 def _relit(clips: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
@@ -114,7 +131,7 @@ def _occluded(clips: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
     return out
 
 
-def _joined(rows: list[_Row]) -> Batch:
+def _joined(rows: list[Row]) -> Batch:
     pixels = np.concatenate([np.stack([row.clips[side] for row in rows]) for side in (0, 1)])
     fake_masks = np.stack([row.mask for row in rows]).astype(np.float32) / 255.0
     fake_frames = np.stack([row.frames for row in rows])
@@ -130,13 +147,17 @@ def _joined(rows: list[_Row]) -> Batch:
     return Batch(torch.from_numpy(np.ascontiguousarray(pixels)), truth, tuple(row.family for row in rows))
 
 
-def batches(pack: Pack, seed: int, first: int, pairs: int, length: int, refresh: int) -> Iterator[tuple[int, Batch]]:
+def batches(
+    pack: Pack, bank: Bank | None, seed: int, first: int, pairs: int, length: int, *, fresh_pairs: int, refresh: int
+) -> Iterator[tuple[int, Batch]]:
     """(step, batch) from step `first` on, one batch ahead in a thread; new shards come in every `refresh` steps."""
 
     def make(step: int) -> Batch:
         if step % refresh == 0:
             pack.refresh()
-        return pack.batch(np.random.default_rng([seed, step]), pairs, length)
+        rng = np.random.default_rng([seed, step])
+        made = [fresh(bank, rng) for _ in range(fresh_pairs)] if bank else []
+        return _joined([*made, *pack.rows(rng, pairs - len(made), length)])
 
     with ThreadPoolExecutor(1) as pool:
         step, coming = first, pool.submit(make, first)

@@ -19,12 +19,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from scanner.core.types import ClipSpec
+from scanner.training.bank import Bank
 from scanner.training.crops import open_store
 from scanner.training.loader import Pack, batches
 from scanner.training.losses import total
 from scanner.training.metrics import auc
 from scanner.training.model import TempoNet, load_matching, parameters
 from scanner.training.scoring import file_scores, score_clips, thinned
+from scanner.training.zoo import open_zoo
 
 # -----------------------------------------------------------------------------
 # Config
@@ -35,6 +38,12 @@ class TrainConfig:
     """Everything that decides what a run computes; saved with every checkpoint."""
 
     packs: tuple[str, ...]
+    bank: str = ""
+    "bank of faces from which the frame stage forges afresh"
+    fresh_pairs: int = 10
+    "pairs of a batch that come from the bank"
+    zoo: str = ""
+    "trained generators that forge from the bank"
     stage: str = "frame"
     "frame looks at single pictures; clip at windows in time"
     steps: int = 2000
@@ -145,6 +154,14 @@ def average(ema: dict[str, Tensor], net: nn.Module, step: int, decay: float) -> 
             ema[key].copy_(value)
 
 
+def open_bank(config: TrainConfig) -> Bank | None:
+    """The bank that the run forges from, if it has one."""
+    if not config.bank:
+        return None
+    nets = open_zoo(Path(config.zoo)) if config.zoo else ()
+    return Bank(Path(config.bank), ClipSpec(), nets)
+
+
 # -----------------------------------------------------------------------------
 # State
 
@@ -228,7 +245,17 @@ def train(run: Path, config: TrainConfig, until: int | None = None) -> TempoNet:
     stop = min(config.steps, until or config.steps)
     if first >= stop:
         return net
-    for step, batch in batches(pack, config.seed, first, config.pairs, config.length, config.refresh):
+    stream = batches(
+        pack,
+        open_bank(config),
+        config.seed,
+        first,
+        config.pairs,
+        config.length,
+        fresh_pairs=config.fresh_pairs,
+        refresh=config.refresh,
+    )
+    for step, batch in stream:
         set_mode(net, config)
         for group in opt.param_groups:
             group["lr"] = config.lr * rate_at(step, config) * group["scale"]

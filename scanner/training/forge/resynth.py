@@ -25,6 +25,8 @@ Renderer: TypeAlias = Callable[[Pixels, Points], Pixels]
 
 _SIDES = (64, 96, 96, 128, 128, 160, 192, 256)
 """Pixels a side at which published swappers, lip-syncers and talking heads paint a face."""
+_NET_SIDE = 128
+"""Least side of a patch that goes through a net: at 64 the small nets here leave no features at all."""
 
 
 def draw_renderer(scene: Scene, rng: Generator) -> Renderer:
@@ -34,6 +36,7 @@ def draw_renderer(scene: Scene, rng: Generator) -> Renderer:
     steady = rng.random() < 0.5
     seed = int(rng.integers(2**31))
     net = scene.nets[rng.integers(len(scene.nets))] if scene.nets and rng.random() < 0.75 else None
+    side = side if net is None else max(side, _NET_SIDE)
     resample = draw_resampler(rng, side)
 
     def render(clip: Pixels, track: Points) -> Pixels:

@@ -1,0 +1,51 @@
+"""The bank: fresh pairs, the same for the same draw, both members of one size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import drawn_clip
+
+from scanner.core.types import ClipSpec
+from scanner.training.bank import Bank, squared
+from scanner.training.sources import Footage
+
+pytestmark = pytest.mark.training
+
+
+@pytest.fixture
+def bank(tmp_path):
+    squares, points, boxes, groups = [], [], [], []
+    for seed in range(3):
+        frames, track = drawn_clip(seed)
+        box = np.tile(np.array([34, 26, 94, 106], np.float32), (len(frames), 1))
+        f, p, b = squared(Footage(frames, box, track), [0, 8, 16])
+        squares.append(f)
+        points.append(p)
+        boxes.append(b)
+        groups += [seed] * 3
+    np.save(tmp_path / "frames.npy", np.concatenate(squares))
+    np.savez(
+        tmp_path / "table.npz",
+        points=np.concatenate(points),
+        boxes=np.concatenate(boxes),
+        groups=np.array(groups),
+        people=np.array(["a", "b", "c"]),
+        methods=np.array(["", "", ""]),
+    )
+    return Bank(tmp_path, ClipSpec())
+
+
+def test_the_same_draw_gives_the_same_pair(bank):
+    first, again = (bank.pair(np.random.default_rng(5)) for _ in range(2))
+    assert np.array_equal(first.pixels, again.pixels)
+    assert first.family == again.family
+
+
+def test_a_pair_is_cut_to_the_models_square_and_its_members_differ(bank):
+    rng = np.random.default_rng(0)
+    pairs = [bank.pair(rng) for _ in range(8)]
+    assert all(pair.pixels.shape == (2, 1, 160, 160, 3) for pair in pairs)
+    assert all(pair.mask.shape == (1, 20, 20) for pair in pairs)
+    assert sum(not np.array_equal(*pair.pixels) for pair in pairs) >= 7
+    assert len({pair.family for pair in pairs}) > 1
