@@ -1,8 +1,8 @@
 """Scanner: a calibrated, explainable verdict for every face in every stream.
 
-    from scanner import scan
-    for verdict in scan("clip.mp4"):
-        print(verdict.start_ms, verdict.label, verdict.score)
+from scanner import scan
+for verdict in scan("clip.mp4"):
+    print(verdict.start_ms, verdict.label, verdict.score)
 """
 
 from __future__ import annotations
