@@ -64,16 +64,27 @@ class Scanner:
         return [json.loads(line) for line in self(*arguments, code=code).stdout.splitlines()]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def scanner(kafka_broker: LocalBroker) -> Scanner:
-    scanner = Scanner(kafka_broker)
+    """With empty topics."""
+    return created(kafka_broker)
+
+
+@pytest.fixture(scope="module")
+def follower(kafka_broker: LocalBroker) -> Scanner:
+    """With topics that several tests read."""
+    return created(kafka_broker)
+
+
+def created(broker: LocalBroker) -> Scanner:
+    scanner = Scanner(broker)
     made = scanner("topics", "create", "--partitions", 3)
     assert made.stdout.split() == sorted(scanner.topics.values())
     return scanner
 
 
 @pytest.fixture(scope="module")
-def said(scanner: Scanner) -> list[Verdict]:
+def said(follower: Scanner) -> list[Verdict]:
     """Four verdicts and an alert, on their topics."""
     verdicts = [
         verdict("cam-1", 0, Label.NO_MANIPULATION_FOUND),
@@ -82,10 +93,10 @@ def said(scanner: Scanner) -> list[Verdict]:
         verdict("cam-2", 1, Label.INSUFFICIENT_EVIDENCE),
     ]
     alert = Alert("a1", Edge.RAISED, "cam-2", "1", 0, 1000, 9.5, (), verdicts[2].verdict_id)
-    publisher = scanner.bus.publisher()
+    publisher = follower.bus.publisher()
     for each in verdicts:
-        publisher.publish(verdict_record(each, scanner.topics["verdicts"], at_ms=0))
-    publisher.publish(alert_record(alert, scanner.topics["alerts"], at_ms=0))
+        publisher.publish(verdict_record(each, follower.topics["verdicts"], at_ms=0))
+    publisher.publish(alert_record(alert, follower.topics["alerts"], at_ms=0))
     publisher.flush(30)
     publisher.close()
     return verdicts
@@ -171,8 +182,8 @@ def test_a_loop_ends_cleanly_at_sigterm(scanner: Scanner, tmp_path: Path) -> Non
     assert segments[-1].end_of_stream
 
 
-def test_tail_prints_verdicts_and_alerts_as_they_are(scanner: Scanner, said: list[Verdict]) -> None:
-    lines = scanner.lines("tail", "--from-beginning", "--timeout", 2)
+def test_tail_prints_verdicts_and_alerts_as_they_are(follower: Scanner, said: list[Verdict]) -> None:
+    lines = follower.lines("tail", "--from-beginning", "--timeout", 2)
     assert {line["verdict_id"] for line in lines if "label" in line} == {each.verdict_id for each in said}
     assert [line["edge"] for line in lines if "alert_id" in line] == ["raised"]
 
@@ -186,14 +197,14 @@ def test_tail_prints_verdicts_and_alerts_as_they_are(scanner: Scanner, said: lis
     ],
 )
 def test_tail_shows_what_was_asked_for(
-    scanner: Scanner, said: list[Verdict], asked: list[str], expected: list[str]
+    follower: Scanner, said: list[Verdict], asked: list[str], expected: list[str]
 ) -> None:
-    lines = scanner.lines("tail", "--from-beginning", "--count", len(expected), "--timeout", 30, *asked)
+    lines = follower.lines("tail", "--from-beginning", "--count", len(expected), "--timeout", 30, *asked)
     assert sorted(line["verdict_id"] for line in lines if "label" in line) == expected
 
 
-def test_tail_says_when_the_time_was_up(scanner: Scanner, said: list[Verdict]) -> None:
-    late = scanner("tail", "--count", 1, "--timeout", 1, code=3)
+def test_tail_says_when_the_time_was_up(follower: Scanner, said: list[Verdict]) -> None:
+    late = follower("tail", "--count", 1, "--timeout", 1, code=3)
     assert "0 of 1 verdicts came within 1 s" in late.stderr
 
 
