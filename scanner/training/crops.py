@@ -1,7 +1,11 @@
-"""Whole files cut into clips by the production observer, kept on disk so that many models can be measured on them."""
+"""Whole files cut into clips by the production observer, kept on disk so that many models can be measured on them.
+
+python -m scanner.training.crops CORPUS STORE   # the people and generators that are never trained on
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -16,6 +20,7 @@ from scanner.core.types import ClipSpec, Mode
 from scanner.faces.mediapipe import MediapipeDetector, Range
 from scanner.media.demux import Limits
 from scanner.media.observe import SegmentObserver
+from scanner.training.data import Role, read_corpus, roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +107,29 @@ def open_store(out: Path) -> Store:
         items=tuple(Item(**row) for row in table["items"]),
         about=table["about"],
     )
+
+
+def held_out_items(corpus: Path) -> list[Item]:
+    """Real clips of the people who calibrate, and outputs of the generators that choose between designs."""
+    sources = read_corpus(corpus)
+    given = roles(sources)
+    return [
+        Item(
+            f"{s.kind}/{s.path.name}", s.fake, "dev" if s.fake else "real", s.method, s.person, f"{s.method}:{s.person}"
+        )
+        for s in sources
+        if given[s.path] in {Role.DEV, Role.CALIBRATE}
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("store", type=Path)
+    args = parser.parse_args()
+    store = cut_files(args.corpus, held_out_items(args.corpus), args.store, ClipSpec())
+    print(f"{len(store.cuts)} clips of {len(store.items)} files")
+
+
+if __name__ == "__main__":
+    main()

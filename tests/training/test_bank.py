@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import drawn_clip
+from drawn_faces import drawn_clip
 
 from scanner.core.types import ClipSpec
 from scanner.training.bank import Bank, squared
