@@ -1,0 +1,84 @@
+"""Metrics: base units, bounded labels, and every answer counted once."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import structlog
+from prometheus_client import CollectorRegistry, generate_latest
+
+from scanner.core.types import Label, Mode, ModelRef, Provenance, Reason, Tally, Timing, Verdict
+from scanner.telemetry import Metrics, set_up_logs
+
+UNITS = ("_seconds", "_bytes", "_total", "_info", "_assigned", "_restarted")
+
+
+def verdict(**changes):
+    facts = {
+        "verdict_id": "0",
+        "stream_id": "cam",
+        "sequence": 0,
+        "start_ms": 0,
+        "end_ms": 2000,
+        "label": Label.SUSPECTED,
+        "score": 0.6,
+        "reasons": (),
+        "tracks": (),
+        "provenance": Provenance(),
+        "coverage": Tally(60, 16, 16, 1, Mode.PATROL),
+        "model": ModelRef("m", "0"),
+        "policy_sha256": "0",
+        "timing_ms": Timing(queued=3, observe=41, score=12, total=56),
+    }
+    return Verdict(**{**facts, **changes})
+
+
+def value(registry, name, **labels):
+    return registry.get_sample_value(name, labels)
+
+
+def test_a_verdict_is_counted_with_its_frames_and_stages() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    metrics.judged(verdict())
+    assert value(registry, "scanner_segments_total", outcome="suspected") == 1
+    assert value(registry, "scanner_frames_total", fate="decoded") == 16
+    assert value(registry, "scanner_frames_total", fate="not_decoded") == 44
+    assert value(registry, "scanner_frames_total", fate="damaged") == 1
+    assert value(registry, "scanner_stage_seconds_sum", stage="observe") == 0.041
+    assert value(registry, "scanner_abstentions_total", reason="no_face") is None
+
+
+def test_abstentions_are_counted_by_reason() -> None:
+    registry = CollectorRegistry()
+    reasons = (Reason.NO_FACE, Reason.DECODE_PARTIAL)
+    Metrics(registry).judged(verdict(label=Label.INSUFFICIENT_EVIDENCE, score=None, reasons=reasons))
+    assert value(registry, "scanner_abstentions_total", reason="no_face") == 1
+
+
+def test_a_revoked_partition_no_longer_falls_behind() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    metrics.committed(3, 1.5)
+    assert value(registry, "scanner_seconds_behind_live", partition="3") == 1.5
+    metrics.revoked(3)
+    metrics.revoked(4)
+    assert value(registry, "scanner_seconds_behind_live", partition="3") is None
+
+
+def test_names_have_base_units() -> None:
+    registry = CollectorRegistry()
+    Metrics(registry).model("m", "0")
+    for name in re.findall(r"^# TYPE (\w+)", generate_latest(registry).decode(), re.MULTILINE):
+        assert name.startswith("scanner_"), name
+        assert any(unit in name for unit in (*UNITS, "_created", "_live")), name
+
+
+def test_logs_off_a_terminal_are_json_lines(capsys) -> None:
+    set_up_logs("info", "auto")
+    structlog.get_logger().info("segment_scanned", stream_id="cam", score=0.5)
+    structlog.get_logger().debug("not_shown")
+    (line,) = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert (told["event"], told["stream_id"], told["level"]) == ("segment_scanned", "cam", "info")
