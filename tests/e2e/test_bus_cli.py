@@ -164,15 +164,17 @@ def test_a_loop_ends_cleanly_at_sigterm(scanner: Scanner, tmp_path: Path) -> Non
     clip = tmp_path / "loop.mp4"
     clip.write_bytes(draw_video(frames=25, rate=25, gop=25))
     command = [sys.executable, "-m", "scanner", "publish", "--loop", "--speed", "20", str(clip)]
-    running = subprocess.Popen(command, env={**os.environ, **scanner.environment}, stdout=subprocess.PIPE)
     reader = scanner.bus.reader([scanner.topics["segments"]], from_beginning=True)
-    names: list[bytes] = []
-    deadline = time.monotonic() + 60
-    while names.count(b"loop.mp4") < 3:
-        assert time.monotonic() < deadline
-        names += [delivery.record.key for delivery in reader.poll(0.2, 100)]
-    running.terminate()
-    output, _ = running.communicate(timeout=60)
+    with subprocess.Popen(command, env={**os.environ, **scanner.environment}, stdout=subprocess.PIPE) as running:
+        try:
+            seen, deadline = 0, time.monotonic() + 120
+            while seen < 3 and time.monotonic() < deadline:
+                seen += len(reader.poll(0.2, 100))
+            running.terminate()
+            output, _ = running.communicate(timeout=120)
+        finally:
+            running.kill()
+    assert seen >= 3
     assert running.returncode == 0
     assert json.loads(output)["segments"] >= 3
     segments = []
