@@ -1,7 +1,7 @@
 """Everything that makes a model: forgeries, data, training, measuring, calibration, export.
 
-sources ──survey──▶ boxes, landmarks ──┬─bank──▶ frames ──┐
-                                       └─pack──▶ clips ───┴─train──▶ weights ──export──▶ model folder ──evaluate──▶ report
+sources ──survey──▶ boxes, landmarks ──┬─bank──▶ frames ─┐
+                                       └─pack──▶ clips ──┴─train─▶ weights ─export─▶ model folder ─evaluate─▶ report
 
     python -m scanner.training.survey CORPUS CACHE                    # faces and landmarks of every source, once
     python -m scanner.training.zoo    CORPUS CACHE ZOO                # small generators of our own

@@ -25,7 +25,15 @@ from scanner.training.cut import cut_mask, square_of
 from scanner.training.data import Kind, Role, Source, read_corpus, roles
 from scanner.training.forge import SHARES, Scene, forge
 from scanner.training.forge.layers import Pixels, Points, Resynth
-from scanner.training.nuisance import Nuisance, degrade, draw_nuisance, resize
+from scanner.training.nuisance import (
+    EVEN_SHARE,
+    Nuisance,
+    degrade,
+    draw_nuisance,
+    evening_sigma,
+    resize,
+    soften_all,
+)
 from scanner.training.sources import Footage, load
 
 SIDE_PX: Final = 240
@@ -155,7 +163,10 @@ class Bank:
         scene = Scene(entry.frames, entry.points, t, 1, donor.frames, donor.points, self._nets)
         made = forge(family, scene, int(rng.integers(2**31)))
         draw, jitter, quality = self._nuisances(rng, entry.boxes[t])
-        real, square = self._cut(entry.frames[t], entry.boxes[t], draw, jitter, quality)
+        even = rng.random() < EVEN_SHARE
+        sigma = evening_sigma(entry.frames[t], made.clip[0], entry.boxes[t]) if even else 0.0
+        real_picture = soften_all(entry.frames[t][None], sigma)[0]
+        real, square = self._cut(real_picture, entry.boxes[t], draw, jitter, quality)
         fake, _ = self._cut(made.clip[0], entry.boxes[t], draw, jitter, quality)
         scale = real_side(draw, entry.boxes[t]) / SIDE_PX
         mask = cut_mask(np.stack([cv2.resize(made.mask[0], None, fx=scale, fy=scale)]), square, CELLS)

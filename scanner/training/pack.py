@@ -23,7 +23,16 @@ from scanner.training.cut import cut_clip, cut_mask, square_of
 from scanner.training.data import Kind, Role, Source, read_corpus, roles
 from scanner.training.forge import SHARES, Scene, forge
 from scanner.training.forge.layers import Pixels, Resynth
-from scanner.training.nuisance import Nuisance, degrade, draw_nuisance, resize, transmit
+from scanner.training.nuisance import (
+    EVEN_SHARE,
+    Nuisance,
+    degrade,
+    draw_nuisance,
+    evening_sigma,
+    resize,
+    soften_all,
+    transmit,
+)
 from scanner.training.sources import Footage, animate, load
 
 CELLS = 20  # M: cells a side of the mask, the model's stride-8 map at 160 px
@@ -89,7 +98,10 @@ class Packer:
         made = forge(family, scene, int(rng.integers(2**31)))
         draw = draw_nuisance(rng, footage.face_px, self._spec.length)
         jitter = _draw_jitter(rng)
-        real, square = self._cut(footage.frames[window], footage.boxes[window], draw, jitter)
+        even, middle = rng.random() < EVEN_SHARE, start + length // 2
+        sigma = evening_sigma(footage.frames[middle], made.clip[length // 2], footage.boxes[middle]) if even else 0.0
+        filmed = soften_all(footage.frames[window], sigma)
+        real, square = self._cut(filmed, footage.boxes[window], draw, jitter)
         fake, _ = self._cut(made.clip, footage.boxes[window], draw, jitter)
         scaled = np.stack([_fit(mask, draw, footage.face_px) for mask in made.mask])
         mask = cut_mask(scaled, square, CELLS)

@@ -49,10 +49,13 @@ def draw_renderer(scene: Scene, rng: Generator) -> Renderer:
 
 
 def resynthesis(scene: Scene, rng: Generator) -> Layers:
-    """F: face (60 %) or whole picture (40 %) through a renderer."""
+    """F: face (60 %) or whole picture (40 %, nets only) through a renderer.
+
+    A whole picture that was only resampled is what happens to real video too; it is a nuisance and no forgery.
+    """
     clip, track = scene.clip, scene.track
     shape, unit = clip.shape[1:3], iod(track[0])
-    if rng.random() < 0.4:
+    if scene.nets and rng.random() < 0.4:
         over = render_all(scene, clip, rng)
         alpha = np.ones(clip.shape[:3], np.float32)
         return Layers(over, alpha, blur(region("face", track, shape, 0.2), unit * 0.1))
@@ -70,7 +73,7 @@ def render_all(scene: Scene, clip: Pixels, rng: Generator) -> Pixels:
     height, width = clip.shape[1:3]
     seed = int(rng.integers(2**31))
     small = np.stack([cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA) for picture in clip])
-    if scene.nets and rng.random() < 0.85:
+    if scene.nets:
         painted = scene.nets[rng.integers(len(scene.nets))](small, seed)
     else:
         painted = over_clip(small, draw_resampler(rng, side))
