@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scanner.assembly import scan as scan
+    from scanner.assembly.scan import scan as scan
 
 __all__ = ["scan"]
 
@@ -18,7 +18,7 @@ __all__ = ["scan"]
 def __getattr__(name: str) -> Any:
     """Loads the front door when it is used: decoders and models are heavy, `import scanner` is not."""
     if name == "scan":
-        from scanner.assembly import scan  # noqa: PLC0415
+        from scanner.assembly.scan import scan  # noqa: PLC0415
 
         return scan
     raise AttributeError(f"module 'scanner' has no attribute {name!r}")

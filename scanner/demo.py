@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scanner.assembly import Assembled, topic_plans, topics_of, worker_of
+from scanner.assembly.bus import topic_plans, topics_of
+from scanner.assembly.scan import Assembled, worker_of
 from scanner.bus.memory import MemoryBus
 from scanner.core.types import Verdict
 from scanner.media.cutter import cut

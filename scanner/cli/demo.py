@@ -24,7 +24,7 @@ def demo(
 
     from prometheus_client import CollectorRegistry
 
-    from scanner.assembly import assembled, policy_of
+    from scanner.assembly.scan import assembled, policy_of
     from scanner.cli.common import errors
     from scanner.cli.printing import LinePrinter, TablePrinter
     from scanner.core.summary import summarise

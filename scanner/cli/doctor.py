@@ -87,7 +87,7 @@ def _model(settings: Settings) -> str:
 
 
 def _cells(settings: Settings) -> str:
-    from scanner.assembly import cell_plan
+    from scanner.assembly.scan import cell_plan
     from scanner.inference.card import find_model, read_card
     from scanner.media.pool import CellPool
 
@@ -96,7 +96,7 @@ def _cells(settings: Settings) -> str:
 
 
 def _broker(settings: Settings) -> str:
-    from scanner.assembly import kafka_bus
+    from scanner.assembly.bus import kafka_bus
 
     bus = kafka_bus(settings)
     lag = bus.lag(settings.topics.segments, settings.kafka.group)

@@ -49,7 +49,7 @@ def publish(
     from contextlib import closing
     from threading import Event
 
-    from scanner.assembly import kafka_bus, media_store
+    from scanner.assembly.bus import kafka_bus, media_store
     from scanner.cli.publishing import publish_all
     from scanner.wire import Failure
 
@@ -90,7 +90,8 @@ def _streams(paths: list[str], stream_id: str | None, copies: int) -> list[Input
 
 
 def _plan(chosen: Settings, speed: str, *, loop: bool) -> Plan:
-    from scanner.assembly import limits_of, topics_of
+    from scanner.assembly.bus import topics_of
+    from scanner.assembly.scan import limits_of
     from scanner.cli.publishing import Plan
     from scanner.core.errors import SettingsError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scanner.assembly import Assembled
+from scanner.assembly.scan import Assembled
 from scanner.core.summary import Summary
 from scanner.core.types import Clip, Segment, Verdict
 from scanner.inference.card import find_model, read_card

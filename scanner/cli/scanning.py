@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scanner.assembly import Assembled, assembled, policy_of, scan_input
+from scanner.assembly.scan import Assembled, assembled, policy_of, scan_input
 from scanner.cli.common import errors
 from scanner.cli.printing import Printer
 from scanner.cli.progress import Progress, shown_progress

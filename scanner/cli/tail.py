@@ -41,7 +41,7 @@ def tail(
     """
     from contextlib import closing
 
-    from scanner.assembly import kafka_bus, topics_of
+    from scanner.assembly.bus import kafka_bus, topics_of
 
     chosen = settings_from(settings, kafka_bootstrap_servers=bootstrap)
     topics = topics_of(chosen)

@@ -23,7 +23,7 @@ def create(
     settings: SettingsFile = None,
 ) -> None:
     """Create the topics that are missing and print their names. Those that exist stay as they are."""
-    from scanner.assembly import kafka_bus, topic_plans
+    from scanner.assembly.bus import kafka_bus, topic_plans
 
     chosen = settings_from(settings, kafka_bootstrap_servers=bootstrap, topics_partitions=partitions)
     plans = topic_plans(chosen)
@@ -41,7 +41,7 @@ def lag(
     settings: SettingsFile = None,
 ) -> None:
     """Print, for each partition of the segments topic, how many segments the group has not answered."""
-    from scanner.assembly import kafka_bus, topics_of
+    from scanner.assembly.bus import kafka_bus, topics_of
 
     chosen = settings_from(settings, kafka_bootstrap_servers=bootstrap, kafka_group=group)
     behind = kafka_bus(chosen).lag(topics_of(chosen).segments, chosen.kafka.group)

@@ -26,7 +26,8 @@ def worker(
 
     import structlog
 
-    from scanner.assembly import assembled, kafka_bus, worker_of
+    from scanner.assembly.bus import kafka_bus
+    from scanner.assembly.scan import assembled, worker_of
     from scanner.telemetry import Metrics, serve_metrics
 
     chosen = settings_from(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from scanner.core.types import Detections, Floats
 
@@ -28,6 +27,8 @@ def match(known: Floats, seen: Floats, least: float = LEAST_AFFINITY) -> list[tu
     """Pairs (known, seen) of the assignment with the greatest total overlap, each overlapping at least `least`."""
     if not len(known) or not len(seen):
         return []
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - 0.3 s that readers of topics need not spend
+
     affinity = iou(known, seen)
     rows, columns = linear_sum_assignment(affinity, maximize=True)
     return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if affinity[r, c] >= least]

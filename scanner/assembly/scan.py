@@ -1,14 +1,14 @@
-"""Settings to wired objects. The only place that builds adapters, and the library's front door."""
+"""Settings to a running pipeline and worker, and the library's front door."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from scanner.bus.kafka import KafkaBus, KafkaConfig
+from scanner.assembly.bus import media_store, topics_of
 from scanner.core.types import ClipSpec, Mode, Verdict
 from scanner.core.verdict import Judge, Policy
 from scanner.inference.batcher import Batcher
@@ -21,12 +21,10 @@ from scanner.media.demux import Limits
 from scanner.media.inputs import STDIN, Input, inputs
 from scanner.media.pool import CellPool
 from scanner.media.sandbox import Confinement
-from scanner.media.store import ObjectStore
 from scanner.pipeline import Pipeline, Witness
-from scanner.ports import Bus, TopicPlan
+from scanner.ports import Bus
 from scanner.settings import Settings, load
 from scanner.telemetry import Metrics
-from scanner.wire import Topics
 from scanner.worker import Rules, Worker
 
 GPU_BATCH = 16
@@ -140,57 +138,6 @@ def cell_plan(settings: Settings, spec: ClipSpec) -> CellPlan:
         limits=limits_of(settings),
         confinement=Confinement(address_space_bytes=settings.cell.memory_mib * 1024 * 1024),
         patience_s=settings.cell.wall_clock_s,
-    )
-
-
-# The bus.
-
-
-def kafka_bus(settings: Settings) -> KafkaBus:
-    """Apache Kafka as the settings describe it. Raises SettingsError."""
-    kafka = settings.kafka
-    return KafkaBus(
-        KafkaConfig(
-            bootstrap_servers=kafka.bootstrap_servers,
-            instance=kafka.instance,
-            security_protocol=kafka.security_protocol,
-            sasl_mechanism=kafka.sasl_mechanism,
-            username=kafka.username,
-            password=kafka.password.get_secret_value() if kafka.password else None,
-            ca_file=kafka.ca_file,
-            cert_file=kafka.cert_file,
-            key_file=kafka.key_file,
-            max_record_bytes=largest_record(settings),
-        )
-    )
-
-
-def largest_record(settings: Settings) -> int:
-    """Bytes of the largest record: an inline segment with room for its headers, or a verdict with many faces."""
-    return settings.claims.inline_limit_bytes + 1024 * 1024
-
-
-def topics_of(settings: Settings) -> Topics:
-    topics = settings.topics
-    return Topics(topics.segments, topics.verdicts, topics.alerts, topics.states, topics.deadletters, topics.reviews)
-
-
-def topic_plans(settings: Settings) -> dict[str, TopicPlan]:
-    """Every topic and how it is created. Segments and states share their partitioning: one stream, one worker."""
-    topics = topics_of(settings)
-    plan = TopicPlan(settings.topics.partitions, max_record_bytes=largest_record(settings))
-    names = (topics.segments, topics.verdicts, topics.alerts, topics.deadletters, topics.reviews)
-    return {**dict.fromkeys(names, plan), topics.states: replace(plan, compacted=True)}
-
-
-def media_store(settings: Settings) -> ObjectStore:
-    """Where claim checks may point to."""
-    claims = settings.claims
-    return ObjectStore(
-        file_roots=claims.file_roots,
-        s3_buckets=claims.s3_buckets,
-        s3_endpoint=claims.s3_endpoint,
-        max_bytes=claims.max_bytes,
     )
 
 

@@ -1,0 +1,1 @@
+"""Settings to wired objects. The only place that builds adapters: `bus` for topics, `scan` for what looks."""

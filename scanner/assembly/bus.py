@@ -1,0 +1,59 @@
+"""Settings to a bus, its topics, and the store behind claim checks. Imports nothing that decodes or scores."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from scanner.bus.kafka import KafkaBus, KafkaConfig
+from scanner.media.store import ObjectStore
+from scanner.ports import TopicPlan
+from scanner.settings import Settings
+from scanner.wire import Topics
+
+
+def kafka_bus(settings: Settings) -> KafkaBus:
+    """Apache Kafka as the settings describe it. Raises SettingsError."""
+    kafka = settings.kafka
+    return KafkaBus(
+        KafkaConfig(
+            bootstrap_servers=kafka.bootstrap_servers,
+            instance=kafka.instance,
+            security_protocol=kafka.security_protocol,
+            sasl_mechanism=kafka.sasl_mechanism,
+            username=kafka.username,
+            password=kafka.password.get_secret_value() if kafka.password else None,
+            ca_file=kafka.ca_file,
+            cert_file=kafka.cert_file,
+            key_file=kafka.key_file,
+            max_record_bytes=largest_record(settings),
+        )
+    )
+
+
+def largest_record(settings: Settings) -> int:
+    """Bytes of the largest record: an inline segment with room for its headers, or a verdict with many faces."""
+    return settings.claims.inline_limit_bytes + 1024 * 1024
+
+
+def topics_of(settings: Settings) -> Topics:
+    topics = settings.topics
+    return Topics(topics.segments, topics.verdicts, topics.alerts, topics.states, topics.deadletters, topics.reviews)
+
+
+def topic_plans(settings: Settings) -> dict[str, TopicPlan]:
+    """Every topic and how it is created. Segments and states share their partitioning: one stream, one worker."""
+    topics = topics_of(settings)
+    plan = TopicPlan(settings.topics.partitions, max_record_bytes=largest_record(settings))
+    names = (topics.segments, topics.verdicts, topics.alerts, topics.deadletters, topics.reviews)
+    return {**dict.fromkeys(names, plan), topics.states: replace(plan, compacted=True)}
+
+
+def media_store(settings: Settings) -> ObjectStore:
+    """Where claim checks may point to."""
+    claims = settings.claims
+    return ObjectStore(
+        file_roots=claims.file_roots,
+        s3_buckets=claims.s3_buckets,
+        s3_endpoint=claims.s3_endpoint,
+        max_bytes=claims.max_bytes,
+    )
