@@ -30,7 +30,7 @@ OPSET: Final = 18
 GOLDEN_CLIPS: Final = 2
 _DATA: Final = (
     "Trained on 1,786 portrait photographs (CC0 and CC-BY), 534 real clips of 77 people (MIT, Apache-2.0, CC-BY, CC0 "
-    "repositories) with forgeries made from them, and 160 outputs of 12 published generators, of which those from the "
+    "repositories) with forgeries made from them, and 161 outputs of 12 published generators, of which those from the "
     "ActAvatar and EchoMimic pages state no licence. A repository's licence often does not cover third-party footage "
     "in it. Nobody's age, sex or skin tone is labelled, so error rates per group are not known."
 )
