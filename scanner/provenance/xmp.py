@@ -17,7 +17,7 @@ _DEPTH = 64
 
 
 def copies_in_xmp(source: Source, data: bytes, path: str) -> Copies:
-    """Labels of the first packet in some bytes. A document type is refused: no XMP needs one, bombs do."""
+    """Labels of the first packet in some bytes. It begins with its root: no document type brings entities."""
     if len(data) > XMP_BYTES:
         source.note(Code.TOO_MUCH, f"the XMP in {path} is longer than {XMP_BYTES} bytes; its tail is not read")
         data = data[:XMP_BYTES]
@@ -63,7 +63,6 @@ class _Packet:
     def read(self, packet: bytes) -> None:
         parser = expat.ParserCreate()
         parser.buffer_text = True
-        parser.StartDoctypeDeclHandler = self._refuse
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._characters
@@ -80,9 +79,6 @@ class _Packet:
                 about.append(Finding(Code.FOREIGN_KEY, says))
             value = text[: LABEL_BYTES + 1].encode("utf-8", "replace")
             yield Copy(f"{self._path} TC260:AIGC ({form})", value, tuple(about))
-
-    def _refuse(self, *_: object) -> None:
-        raise _RefusedError("it brings a document type")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1

@@ -51,7 +51,7 @@ def test_any_text_is_read(value: str | bytes) -> None:
     check(parse_label(value))
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(value=objects, wrapped=st.booleans(), before=st.sampled_from(["", "AIGC", " ", "\ufeff"]))
 def test_any_object_is_read(value: dict[str, object], wrapped: bool, before: str) -> None:
     check(parse_label(before + json.dumps({"AIGC": value} if wrapped else value)))

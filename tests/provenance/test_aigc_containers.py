@@ -92,12 +92,14 @@ HAND_MADE = {
     "matroska, all sizes open": matroska(
         element(_CLUSTER, element(0xE7, b"\0"), element(0xA3, bytes(90)), unknown=True), tags(BYTES), unknown=True
     ),
+    "matroska, target zero is the file": matroska(tags(BYTES, targets=element(0x63C5, b"\0"))),
     "flv": flv(on_metadata((b"duration", bytes(9)), (b"AIGC", b"\x02" + amf_text(BYTES)))),
     "flv, long string after all other types": flv(
         on_metadata(
             (b"bool", b"\x01\x01"),
             (b"null", b"\x05"),
             (b"keyframes", b"\x03" + amf_text(b"times") + b"\x0a\0\0\0\x02" + 2 * bytes(9) + b"\0\0\x09"),
+            (b"array", b"\x08\0\0\0\x01" + amf_text(b"a") + b"\x01\x01\0\0\x09"),
             (b"date", b"\x0b" + bytes(10)),
             (b"AIGC", b"\x0c" + bytes(2) + amf_text(BYTES)),
         )
@@ -164,11 +166,37 @@ def test_an_itunes_key_is_read_and_reported() -> None:
     assert found == [Code.FOREIGN_KEY]
 
 
+def test_a_label_in_utf_16_is_read() -> None:
+    data = meta(TEXT.encode("utf-16-be")).replace(b"\0\0\0\1\0\0\0\0", b"\0\0\0\2\0\0\0\0")
+    assert only(mp4(box(b"moov", box(b"udta", data))))[0].fields() == parse_label(TEXT).fields()
+
+
+def test_a_tag_inside_a_tag_is_read_and_reported_down_to_a_bounded_depth() -> None:
+    def nested(depth: int) -> bytes:
+        tag = element(0x67C8, element(0x45A3, b"AIGC"), element(0x4487, BYTES))
+        for _ in range(depth):
+            tag = element(0x67C8, element(0x45A3, b"OUTER"), tag)
+        return matroska(element(0x1254C367, element(0x7373, tag)))
+
+    label, found = only(nested(3))
+    assert label.produce_id == "p-1"
+    assert found == [Code.FOREIGN_PLACE]
+    assert read_label(nested(1000)).placed == ()
+
+
+def test_a_value_that_is_no_string_is_reported() -> None:
+    label, found = only(flv(on_metadata((b"AIGC", bytes(9)))))
+    assert not label.readable
+    assert found == [Code.NOT_TEXT, Code.NOT_JSON]
+
+
 @pytest.mark.parametrize(
     "data",
     [
         mp4(box(b"moov", box(b"udta", meta(BYTES, key=b"AIGC_x")))),
         mp4(box(b"moov", box(b"udta", box(b"name", BYTES)))),
+        mp4(box(b"moov", box(b"udta", bytes(4) + b"XMP_" + xmp_element()))),  # after udta's end
+        mp4(box(b"moov", bytes(8)), box(b"uuid", bytes(16), xmp_element())),
         matroska(tags(BYTES, name=b"COMMENT")),
         flv(on_metadata((b"comment", b"\x02" + amf_text(BYTES)))),
         flv(on_metadata((b"AIGC", b"\x02" + amf_text(BYTES)), name=b"onCuePoint")),
@@ -234,13 +262,18 @@ def test_ruins_are_findings(name) -> None:
     assert not reading.valid
 
 
-def test_entities_are_refused_before_they_grow() -> None:
+def test_entities_cannot_grow_as_a_packet_begins_with_its_root() -> None:
     bomb = '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa">' + "".join(
         f'<!ENTITY {name} "{f"&{before};" * 10}">' for before, name in ("ab", "bc", "cd", "de", "ef", "fg", "gh")
     )
-    packet = b"<x:xmpmeta>" + f"{bomb}]>".encode() + b"<TC260:AIGC>&h;</TC260:AIGC></x:xmpmeta>"
+    packet = f"{bomb}]><x:xmpmeta><TC260:AIGC>&h;</TC260:AIGC></x:xmpmeta>".encode()
     assert codes(read_label(packet).findings) == [Code.MALFORMED]
     assert read_label(packet).placed == ()
+
+
+def test_the_values_of_one_script_are_counted() -> None:
+    (finding,) = read_label(flv(on_metadata((b"a", b"\x0a\0\1\0\0" + b"\x05" * 65_536)))).findings
+    assert "too many values" in finding.says
 
 
 def test_a_label_found_before_the_damage_is_kept() -> None:
@@ -297,10 +330,9 @@ def test_a_walk_without_end_is_given_up_and_reported(data) -> None:
 
 
 def test_reading_ends_with_its_budget() -> None:
-    metas = meta(b"a" * 16_000) + box(b"meta", bytes(4), box(b"keys", bytes(4), box(b"mdta", b"x" * 60_000)))
-    file = Counting(mp4(box(b"moov", box(b"udta", *[metas] * 400))))
-    reading = read_label(file)
-    assert codes(reading.findings)[0] in {Code.TOO_MUCH, Code.SEVERAL_COPIES}
+    keys = box(b"meta", bytes(4), box(b"keys", bytes(8), box(b"mdta", b"x" * 60_000)))
+    file = Counting(mp4(box(b"moov", box(b"udta", *[keys] * 400))))
+    assert codes(read_label(file).findings) == [Code.TOO_MUCH]
     assert file.bytes_read <= BUDGET_BYTES
 
 

@@ -50,14 +50,14 @@ def check(data: bytes) -> None:
         assert len(finding.says) < 1000
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(beginning=st.sampled_from(BEGINNINGS), rest=st.binary(max_size=400))
 def test_random_bytes_after_any_beginning(beginning: bytes, rest: bytes) -> None:
     check(beginning + rest)
 
 
 @pytest.mark.parametrize("name", REAL)
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_mutated_files(name: str, data: st.DataObject) -> None:
     """Bytes overwritten, a piece cut out, a piece doubled, the end cut off; near the structures, not in the media."""
