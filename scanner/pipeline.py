@@ -15,10 +15,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from scanner.core.types import Clip, Mode, Observation, Segment, StreamState, Timing
-from scanner.core.verdict import Conclusion, Judge, conclude
+from scanner.core.types import Clip, Label, Mode, Observation, Segment, StreamState, Timing
+from scanner.core.verdict import Conclusion, Judge, conclude, nothing_seen
 from scanner.inference.batcher import Batcher, Scored
 from scanner.ports import Observer
+from scanner.provenance import decide, parse_label
 
 Witness = Callable[[Segment, Clip], None]
 """Shown every clip as it is cut (a report keeps thumbnails). The clip's pixels are only lent."""
@@ -45,6 +46,8 @@ class Pipeline:
 
     def look(self, segment: Segment, mode: Mode) -> Look:
         """Observes and scores. Raises MediaError, CellLostError or InferenceError."""
+        if not segment.payload:
+            return Look(segment, nothing_seen(mode), (), Timing())  # a bare end of stream: there is nothing to decode
         began = time.monotonic()
         sighting = self.observer.observe(segment, mode)
         waiting = [self._submit(segment, clip) for clip in sighting.clips()]
@@ -59,7 +62,11 @@ class Pipeline:
         """Judges. Pure but for the timing it passes on."""
         scores = [scored.score for scored in look.scored]
         conclusion = conclude(state, look.segment, look.observation, scores, self.judge)
-        return replace(conclusion, verdict=replace(conclusion.verdict, timing_ms=look.timing))
+        verdict = conclusion.verdict
+        labels = [parse_label(verdict.provenance.aigc)] if verdict.provenance.aigc else []
+        decision = decide(labels, traces=verdict.label in {Label.MANIPULATED, Label.SUSPECTED})
+        provenance = replace(verdict.provenance, tier=decision.tier)
+        return replace(conclusion, verdict=replace(verdict, timing_ms=look.timing, provenance=provenance))
 
     def _submit(self, segment: Segment, clip: Clip) -> Future[Scored]:
         if self.witness is not None:

@@ -149,6 +149,8 @@ def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Se
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise SettingsError(f"no such setting: {place}; `scanner config show` lists all") from error
         raise SettingsError(f"setting {place}: {first['msg']} (got {first.get('input')!r:.80})") from error
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import traceback
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -122,6 +123,8 @@ def segment_of(delivery: Delivery) -> Segment:
     """A delivered record to a segment. Raises SegmentInvalidError, naming the header."""
     headers = _Headers(delivery.record.headers)
     payload = delivery.record.value or b""
+    if (kind := headers.text("ce_type")) not in {None, Type.SEGMENT}:
+        raise SegmentInvalidError(f"ce_type is {kind!r:.60}, not {Type.SEGMENT.value}")
     claim_uri = headers.text("claim-uri")
     end_of_stream = headers.flag("end-of-stream")
     sha256 = headers.need("content-sha256").lower()
@@ -135,8 +138,10 @@ def segment_of(delivery: Delivery) -> Segment:
     elif (actual := hashlib.sha256(payload).hexdigest()) != sha256:
         raise SegmentInvalidError(f"content-sha256 says {sha256[:12]}…, the {len(payload)} bytes are {actual[:12]}…")
     stream_id = headers.need("stream-id")
+    if len(stream_id.encode()) > LARGEST_STREAM_ID_BYTES:
+        raise SegmentInvalidError(f"stream-id of {len(stream_id.encode())} bytes exceeds {LARGEST_STREAM_ID_BYTES}")
     if delivery.record.key != stream_id.encode():
-        raise SegmentInvalidError(f"key {delivery.record.key!r} is not the stream-id {stream_id!r}")
+        raise SegmentInvalidError(f"key {delivery.record.key[:60]!r} is not the stream-id {stream_id!r:.60}")
     captured = headers.text("captured-at-ms")
     return Segment(
         stream_id=stream_id,
@@ -153,17 +158,21 @@ def segment_of(delivery: Delivery) -> Segment:
     )
 
 
+LARGEST_STREAM_ID_BYTES = 512  # it is a key of every topic and stands in every log line
 LARGEST_NUMBER = 2**53  # what JSON readers everywhere keep exactly
 
 
 class _Headers:
-    """Header access with errors that name the header. Of repeated headers the last one counts."""
+    """Header access with errors that name the header."""
 
     def __init__(self, headers: Sequence[tuple[str, bytes]]) -> None:
         self._values = dict(headers)
+        self._counts = Counter(name for name, _ in headers)
 
     def text(self, name: str) -> str | None:
         value = self._values.get(name)
+        if self._counts[name] > 1:
+            raise SegmentInvalidError(f"header {name} is there {self._counts[name]} times")
         try:
             return None if value is None else value.decode()
         except UnicodeDecodeError as error:
@@ -237,13 +246,22 @@ class DeadLetter:
     disposition: Literal["poison", "systemic", "timeout", "policy"] = "poison"
 
 
-def deadletter_record(delivery: Delivery, letter: DeadLetter, topic: str, *, at_ms: int) -> Record:
-    """The original record with the header names of KIP-1034, and stage, attempt and disposition beside them."""
+LONGEST_TOLD = 2000  # characters of an error's message; of its trace, twice as many
+
+
+def deadletter_record(
+    delivery: Delivery, letter: DeadLetter, topic: str, *, at_ms: int, largest_bytes: int | None = None
+) -> Record:
+    """The original record with the header names of KIP-1034, and stage, attempt and disposition beside them.
+
+    A record that would exceed `largest_bytes` goes without its value and headers: `scanner-value-omitted` tells how
+    many bytes they had, and topic, partition and offset where they still lie.
+    """
     place = f"{delivery.record.topic}/{delivery.partition}/{delivery.offset}"
-    trace = "".join(traceback.format_exception(letter.error))[-4000:]
+    trace = "".join(traceback.format_exception(letter.error))[-2 * LONGEST_TOLD :]
     headers = {
         "__streams.errors.exception": f"{type(letter.error).__module__}.{type(letter.error).__qualname__}",
-        "__streams.errors.message": str(letter.error),
+        "__streams.errors.message": str(letter.error)[:LONGEST_TOLD],
         "__streams.errors.stacktrace": trace,
         "__streams.errors.topic": delivery.record.topic,
         "__streams.errors.partition": str(delivery.partition),
@@ -255,7 +273,11 @@ def deadletter_record(delivery: Delivery, letter: DeadLetter, topic: str, *, at_
     }
     kept = tuple((name, value) for name, value in delivery.record.headers if name not in headers)
     encoded = tuple((name, value.encode()) for name, value in headers.items())
-    return Record(topic, delivery.record.key, delivery.record.value, kept + encoded)
+    whole = Record(topic, delivery.record.key, delivery.record.value, kept + encoded)
+    if largest_bytes is None or whole.size <= largest_bytes:
+        return whole
+    omitted = ("scanner-value-omitted", str(delivery.record.size).encode())
+    return Record(topic, delivery.record.key[:LARGEST_STREAM_ID_BYTES], b"", (*encoded, omitted))
 
 
 def _json_record(

@@ -53,6 +53,8 @@ class Rules:
     commit_interval_s: float = 0.2
     pending_bytes: int = 256 * 1024 * 1024
     drain_s: float = 20.0
+    largest_record_bytes: int = 5 * 1024 * 1024
+    """what the dead-letter topic takes"""
 
 
 @dataclass(slots=True)
@@ -200,7 +202,13 @@ class Worker:
     def _refuse(self, debt: Debt, error: ScannerError, attempt: int) -> None:
         disposition = "timeout" if error.disposition is Disposition.RETRY else "poison"
         letter = wire.DeadLetter(error, attempt, "timeout" if disposition == "timeout" else "poison")
-        record = wire.deadletter_record(debt.delivery, letter, self._rules.topics.deadletters, at_ms=_now_ms())
+        record = wire.deadletter_record(
+            debt.delivery,
+            letter,
+            self._rules.topics.deadletters,
+            at_ms=_now_ms(),
+            largest_bytes=self._rules.largest_record_bytes,
+        )
         debt.outputs = (record,)
         self._metrics.dead_lettered()
         source = debt.delivery.source

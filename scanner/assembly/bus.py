@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from scanner.bus.kafka import KafkaBus, KafkaConfig
 from scanner.media.store import ObjectStore
@@ -49,10 +50,11 @@ def topic_plans(settings: Settings) -> dict[str, TopicPlan]:
 
 
 def media_store(settings: Settings) -> ObjectStore:
-    """Where claim checks may point to."""
+    """Where claim checks may point to: the roots and buckets that are allowed, and the folder this one writes to."""
     claims = settings.claims
+    own = claims.write_to.removeprefix("file://") if claims.write_to and claims.write_to.startswith("file://") else None
     return ObjectStore(
-        file_roots=claims.file_roots,
+        file_roots=(*claims.file_roots, *([Path(own)] if own else [])),
         s3_buckets=claims.s3_buckets,
         s3_endpoint=claims.s3_endpoint,
         max_bytes=claims.max_bytes,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from scanner.assembly.bus import media_store, topics_of
+from scanner.assembly.bus import largest_record, media_store, topics_of
 from scanner.core.types import ClipSpec, Mode, Verdict
 from scanner.core.verdict import Judge, Policy
 from scanner.inference.batcher import Batcher
@@ -28,6 +28,7 @@ from scanner.telemetry import Metrics
 from scanner.worker import Rules, Worker
 
 GPU_BATCH = 16
+RECORD_OVERHEAD_BYTES = 4096  # what Kafka's batch format adds to a record, generously
 
 Progress = Callable[[Cut, Answered | Refused], None]
 """told of every answer, with what is known of the file so far"""
@@ -152,6 +153,7 @@ def worker_of(settings: Settings, bus: Bus, parts: Assembled, metrics: Metrics) 
         commit_interval_s=worker.commit_interval_ms / 1000,
         pending_bytes=worker.pending_mib * 1024 * 1024,
         drain_s=worker.drain_s,
+        largest_record_bytes=largest_record(settings) - RECORD_OVERHEAD_BYTES,
     )
     metrics.model(parts.model.ref.name, parts.model.ref.sha256)
     return Worker(bus, parts.pipeline, media_store(settings), metrics, rules)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from scanner.cli import config, demo, doctor, kafka, models, publish, scan, tail, topics, worker
+from scanner.cli import config, demo, doctor, kafka, models, provenance, publish, scan, tail, topics, worker
 from scanner.cli.common import Exit, complain, quit_quietly
 from scanner.core.errors import ScannerError, SettingsError
 
@@ -28,6 +29,7 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(kafka.app, name="kafka")
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
+app.command()(provenance.provenance)
 app.command()(doctor.doctor)
 
 
@@ -59,3 +61,6 @@ def main() -> None:
         sys.exit(Exit.DONE)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception:  # noqa: BLE001 - 1 means that --fail-on was met: a defect must not look like that
+        traceback.print_exc()
+        sys.exit(Exit.WORLD)

@@ -10,6 +10,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.markup import escape
 from rich.table import Table
 
+from scanner.cli.common import shown
 from scanner.cli.printing import STYLE, clock
 from scanner.core.types import Alert, Edge, Verdict
 
@@ -75,11 +76,11 @@ def _cells(row: _Row) -> tuple[str, ...]:
         str(len(verdict.tracks)),
         clock(verdict.end_ms),
         str(row.segments),
-        escape(verdict.stream_id),
+        escape(shown(verdict.stream_id)),
     )
 
 
 def _alert_line(alert: Alert) -> str:
     word = "[bold red]raised[/] " if alert.edge is Edge.RAISED else "[green]cleared[/]"
-    whom = f" face {escape(alert.track_id)}" if alert.track_id else ""
-    return f"{word} {clock(alert.at_ms)} {escape(alert.stream_id)}{whom} evidence {alert.evidence:.1f}"
+    whom = f" face {escape(shown(alert.track_id))}" if alert.track_id else ""
+    return f"{word} {clock(alert.at_ms)} {escape(shown(alert.stream_id))}{whom} evidence {alert.evidence:.1f}"

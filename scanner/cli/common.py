@@ -48,9 +48,14 @@ def settings_from(file: Path | None, **flags: Any) -> Settings:
     return settings
 
 
+def shown(text: str) -> str:
+    """Text from outside, fit for a terminal: what would move the cursor or turn the line round becomes visible."""
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+
+
 def complain(message: str) -> None:
     """One line on stderr."""
-    errors.print(f"scanner: {message}", style="red", markup=False, soft_wrap=True)
+    errors.print(f"scanner: {shown(message)}", style="red", markup=False, soft_wrap=True)
 
 
 def wants_json(as_json: bool) -> bool:
@@ -58,9 +63,13 @@ def wants_json(as_json: bool) -> bool:
 
 
 def write_line(line: bytes) -> None:
-    """A JSON line on stdout, at once: somebody may be reading along."""
-    sys.stdout.buffer.write(line + b"\n")
-    sys.stdout.buffer.flush()
+    """A JSON line on stdout, at once: somebody may be reading along. Ends the verb when nobody is."""
+    try:
+        sys.stdout.buffer.write(line + b"\n")
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        quit_quietly()
+        raise typer.Exit(Exit.DONE) from None
 
 
 def quit_quietly() -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from scanner.cli.common import write_line
+from scanner.cli.common import shown, write_line
 from scanner.core.summary import Summary
 from scanner.core.types import Label, Verdict
 from scanner.wire import Failure, json_of
@@ -72,13 +72,14 @@ class TablePrinter:
             "–" if summary.score is None else f"{summary.score:.2f}",
             str(summary.faces),
             clock(summary.duration_ms),
-            escape(summary.uri),
+            escape(shown(summary.uri)),
             why or spans + more,
         )
 
     def failure(self, failure: Failure) -> None:
         reason = failure.reason.removeprefix(f"{failure.uri}: ")
-        self._table.add_row("!", "[red]not scanned[/]", "–", "–", "–", escape(failure.uri), escape(reason))
+        where, why = escape(shown(failure.uri)), escape(shown(reason))
+        self._table.add_row("!", "[red]not scanned[/]", "–", "–", "–", where, why)
 
     def close(self) -> None:
         if self._table.row_count:

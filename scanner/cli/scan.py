@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 
 from scanner.cli.common import AsJson, DeviceName, Exit, ModelName, SettingsFile, settings_from, wants_json
+from scanner.core.errors import SettingsError
 
 
 class FailOn(StrEnum):
@@ -40,6 +42,8 @@ def scan(
     from scanner.cli.scanning import scan_all
 
     chosen = settings_from(settings, scan_device=device, scan_model=model, scan_coverage=coverage and coverage.value)
+    if report is not None and not (report.parent.is_dir() and os.access(report.parent, os.W_OK)):
+        raise SettingsError(f"--report {report}: no folder {report.parent} to write to")
     printer = LinePrinter() if wants_json(as_json) else TablePrinter()
     outcome = scan_all(paths, chosen, printer, report)
     met = set(fail_on or ())

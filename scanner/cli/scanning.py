@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scanner.assembly.scan import Assembled, assembled, policy_of, scan_input
-from scanner.cli.common import errors
+from scanner.cli.common import complain, errors
 from scanner.cli.printing import Printer
 from scanner.cli.progress import Progress, shown_progress
 from scanner.cli.reporting import Reporter
@@ -32,6 +33,7 @@ class Outcome:
 def scan_all(paths: list[str], settings: Settings, printer: Printer, report: Path | None) -> Outcome:
     """Scans one path after the other; one that cannot be read is told and passed over."""
     outcome = Outcome()
+    names: Counter[str] = Counter()
     reporter = Reporter(report, settings) if report else None
     with (
         assembled(settings, reporter.witness if reporter else None) as parts,
@@ -42,13 +44,20 @@ def scan_all(paths: list[str], settings: Settings, printer: Printer, report: Pat
         for given in paths:
             try:
                 for item in inputs([given]):
-                    _scan_one(item, parts, settings, printer, outcome, progress, reporter)
+                    _scan_one(_named_apart(item, names), parts, settings, printer, outcome, progress, reporter)
             except MediaError as error:
                 _failed(printer, outcome, Failure(given, error.stage.value, str(error)))
         if reporter is not None:
             reporter.write(parts)
             errors.print(f"report written to {report}", markup=False)
     return outcome
+
+
+def _named_apart(item: Input, names: Counter[str]) -> Input:
+    """Two files of one name are two streams."""
+    names[item.stream_id] += 1
+    count = names[item.stream_id]
+    return item if count == 1 else replace(item, stream_id=f"{item.stream_id}~{count}")
 
 
 def _scan_one(
@@ -88,7 +97,7 @@ def _failed(printer: Printer, outcome: Outcome, failure: Failure) -> None:
     outcome.failures += 1
     printer.failure(failure)
     said = failure.reason if failure.uri in failure.reason else f"{failure.uri}: {failure.reason}"
-    errors.print(f"scanner: {said}", style="red", markup=False, soft_wrap=True)
+    complain(said)
 
 
 def _tell_device(parts: Assembled) -> None:

@@ -29,6 +29,7 @@ from scanner.core.types import (
     Segment,
     SpanScore,
     StreamState,
+    Tally,
     Tier,
     Tracklet,
     TrackState,
@@ -129,15 +130,14 @@ def conclude(
     return Conclusion(verdict, alerts, _remember(start, segment, seen, after, next_track, verdict, judge.policy))
 
 
-def verdict_id(segment: Segment, judge: Judge) -> str:
-    """32 hex digits: the same stream, place, bytes, model and policy always give the same."""
-    facts = [
-        segment.stream_id,
-        str(segment.sequence),
-        segment.sha256,
-        judge.model.sha256,
-        judge.policy.sha256,
-    ]
+def nothing_seen(mode: Mode) -> Observation:
+    """The observation of a segment without any video."""
+    return Observation(1, 0, 0, "", Tally(0, 0, 0, 0, mode), reasons=(Reason.NO_VIDEO,))
+
+
+def verdict_id(segment: Segment, mode: Mode, judge: Judge) -> str:
+    """32 hex digits: the same stream, place, bytes, coverage, model and policy always give the same."""
+    facts = [segment.stream_id, str(segment.sequence), segment.sha256, mode, judge.model.sha256, judge.policy.sha256]
     return _digest("\n".join(facts))[:32]
 
 
@@ -265,7 +265,7 @@ def _verdict(
     label = label_of(score, judge.policy)
     frames_scored = sum(len(clip.frame_logits) - clip.repeats for clip in scores)
     return Verdict(
-        verdict_id=verdict_id(segment, judge),
+        verdict_id=verdict_id(segment, seen.tally.mode, judge),
         stream_id=segment.stream_id,
         sequence=segment.sequence,
         start_ms=segment.start_ms,
@@ -283,9 +283,9 @@ def _verdict(
 
 
 def _provenance(segment: Segment, label: Label) -> Provenance:
+    """What was found; what was declared is read and weighed above the core (see scanner.provenance)."""
     found = label in {Label.MANIPULATED, Label.SUSPECTED}
-    tier = Tier.IS if segment.declared.aigc else Tier.SUSPECTED if found else Tier.NONE
-    return Provenance(segment.declared.aigc, segment.declared.c2pa, tier)
+    return Provenance(segment.declared.aigc, segment.declared.c2pa, Tier.SUSPECTED if found else Tier.NONE)
 
 
 # Edges and memory.

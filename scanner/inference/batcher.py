@@ -59,7 +59,7 @@ class Batcher:
         self._open: _Batch | None = None
         self._closing = False
         self._changed = threading.Condition()
-        self._threads = [threading.Thread(target=self._work, name=f"score-{n}") for n in range(threads)]
+        self._threads = [threading.Thread(target=self._work, name=f"score-{n}", daemon=True) for n in range(threads)]
 
     def __enter__(self) -> Self:
         for thread in self._threads:

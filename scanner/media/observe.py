@@ -29,6 +29,7 @@ from scanner.core.types import (
     Tally,
     Tracklet,
 )
+from scanner.core.verdict import nothing_seen
 from scanner.media.decode import Decoder, Frame
 from scanner.media.demux import Limits, NoVideoError, nominal_step, opened
 from scanner.ports import FaceDetector
@@ -95,7 +96,7 @@ class SegmentObserver:
                 decoder.skip_rest()
                 self._observation = self._conclude(decoder)
         except NoVideoError:
-            self._observation = _nothing(self._mode)
+            self._observation = nothing_seen(self._mode)
 
     def observation(self) -> Observation:
         if self._observation is None:
@@ -262,7 +263,3 @@ def _face_of(pixels: Pixels, scale: float) -> Pixels:
 
 def _median(values: list[float]) -> float:
     return round(float(np.median(values)), 4) if values else 0.0
-
-
-def _nothing(mode: Mode) -> Observation:
-    return Observation(1, 0, 0, "", Tally(0, 0, 0, 0, mode), reasons=(Reason.NO_VIDEO,))

@@ -115,6 +115,25 @@ def test_the_report_is_one_page_without_addresses(clip, tmp_path) -> None:
     assert "https://" not in text
 
 
+def test_a_report_that_cannot_be_written_is_told_before_the_scan(clip, tmp_path) -> None:
+    done = scanner("scan", "--report", tmp_path / "nowhere" / "x.html", clip, code=2)
+    assert "no folder" in done.stderr.decode()
+    assert done.stdout == b""
+
+
+def test_a_reader_that_leaves_is_no_failure(clip) -> None:
+    command = f"{sys.executable} -m scanner scan --json {clip} | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_the_library_may_be_left_half_way(clip) -> None:
+    code = f"from scanner import scan\nverdicts = scan({str(clip)!r})\nprint(next(verdicts).sequence)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
+    assert done.stdout == b"0\n", done.stderr.decode()
+
+
 def test_doctor_finds_the_model_and_a_cell() -> None:
     findings = {finding["part"]: finding for finding in lines(scanner("doctor", "--json"))}
     assert findings["model"]["works"]

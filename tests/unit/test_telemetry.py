@@ -5,11 +5,19 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
 import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 
 from scanner.core.types import Label, Mode, ModelRef, Provenance, Reason, Tally, Timing, Verdict
 from scanner.telemetry import Metrics, set_up_logs
+
+
+@pytest.fixture(autouse=True)
+def _own_logs():
+    yield
+    structlog.reset_defaults()
+
 
 UNITS = ("_seconds", "_bytes", "_total", "_info", "_assigned", "_restarted")
 

@@ -156,14 +156,15 @@ def test_suspicion_turns_patrol_into_inspection_and_calm_turns_it_back() -> None
 
 def test_the_same_question_has_the_same_id_and_another_has_another() -> None:
     ids = {
-        verdict_id(segment(), JUDGE),
-        verdict_id(segment(1), JUDGE),
-        verdict_id(replace(segment(), sha256="ee" * 32), JUDGE),
-        verdict_id(segment(), replace(JUDGE, model=ModelRef("fake", "ff" * 32))),
-        verdict_id(segment(), replace(JUDGE, policy=Policy(min_face_px=99))),
+        verdict_id(segment(), Mode.FULL, JUDGE),
+        verdict_id(segment(), Mode.PATROL, JUDGE),
+        verdict_id(segment(1), Mode.FULL, JUDGE),
+        verdict_id(replace(segment(), sha256="ee" * 32), Mode.FULL, JUDGE),
+        verdict_id(segment(), Mode.FULL, replace(JUDGE, model=ModelRef("fake", "ff" * 32))),
+        verdict_id(segment(), Mode.FULL, replace(JUDGE, policy=Policy(min_face_px=99))),
     }
-    assert len(ids) == 5
-    assert verdict_id(segment(), JUDGE) == verdict_id(segment(), JUDGE)
+    assert len(ids) == 6
+    assert verdict_id(segment(), Mode.FULL, JUDGE) == verdict_id(segment(), Mode.FULL, JUDGE)
 
 
 def test_thresholds_that_cross_are_refused() -> None:

@@ -93,6 +93,38 @@ def test_an_empty_record_is_refused_unless_it_ends_the_stream() -> None:
     assert wire.segment_of(delivered(wire.segment_record(ended, "segments"))).end_of_stream
 
 
+def test_a_record_of_another_kind_is_not_a_segment() -> None:
+    record = wire.segment_record(SEGMENT, "segments")
+    others = tuple((name, b"scanner.verdict.v1" if name == "ce_type" else value) for name, value in record.headers)
+    with pytest.raises(SegmentInvalidError, match="ce_type is"):
+        wire.segment_of(delivered(replace(record, headers=others)))
+
+
+def test_a_header_that_is_there_twice_is_refused() -> None:
+    record = wire.segment_record(SEGMENT, "segments")
+    with pytest.raises(SegmentInvalidError, match="sequence is there 2 times"):
+        wire.segment_of(delivered(replace(record, headers=(*record.headers, ("sequence", b"7")))))
+
+
+def test_a_stream_id_has_a_longest_length() -> None:
+    long = replace(SEGMENT, stream_id="x" * 513)
+    with pytest.raises(SegmentInvalidError, match="513 bytes exceeds 512"):
+        wire.segment_of(delivered(wire.segment_record(long, "segments")))
+
+
+def test_a_dead_letter_never_outgrows_its_topic() -> None:
+    record = replace(wire.segment_record(SEGMENT, "segments"), value=b"\0" * 100_000)
+    letter = wire.DeadLetter(MediaError("no video" * 10_000), attempt=1)
+    whole = wire.deadletter_record(delivered(record), letter, "dead", at_ms=0, largest_bytes=200_000)
+    assert whole.value == record.value
+    small = wire.deadletter_record(delivered(record), letter, "dead", at_ms=0, largest_bytes=100_000)
+    headers = {name: value.decode() for name, value in small.headers}
+    assert small.value == b""
+    assert small.size < 12_000
+    assert headers["scanner-value-omitted"] == str(record.size)
+    assert (headers["__streams.errors.topic"], headers["__streams.errors.offset"]) == ("segments", "41")
+
+
 def test_unknown_headers_do_no_harm() -> None:
     record = with_headers(wire.segment_record(SEGMENT, "segments"), x_custom=b"\x00\xff")
     assert wire.segment_of(delivered(record)) == SEGMENT
