@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from scanner.bus.broker import LocalBroker
+
+# Examples may take as long as a loaded machine needs; on CI they are the same every time.
+settings.register_profile("steady", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("steady")
 
 
 def pytest_configure(config: pytest.Config) -> None:
