@@ -169,7 +169,8 @@ def main() -> None:
     card = read_card(args.model)
     store = cut_files(args.root, read_labels(args.labels), args.store, card.spec)
     found, scored = evaluate(args.model, store, controls=args.controls)
-    found["card"] = for_card(found, "python -m scanner.training.evaluate MODEL val/clips val/labels.csv --store S --out R")
+    command = "python -m scanner.training.evaluate MODEL val/clips val/labels.csv --store S --out R"
+    found["card"] = for_card(found, command)
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "report.json").write_text(json.dumps(found, indent=1))
     (args.out / "report.md").write_text(markdown(found))
