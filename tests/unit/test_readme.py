@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scanner.inference.card import read_card
 from scanner.settings import load, origins
 
 ROOT = Path(__file__).parents[2]
@@ -40,3 +41,14 @@ def test_every_verb_is_mentioned() -> None:
 def test_links_inside_the_repository_lead_somewhere() -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", TEXT):
         assert (ROOT / target).exists(), target
+
+
+def test_the_figures_of_the_models_are_those_on_their_cards() -> None:
+    for path in sorted((ROOT / "onnx_models").glob("*/card.toml")):
+        card = read_card(path.parent)
+        (row,) = [line for line in TEXT.splitlines() if line.startswith(f"| {card.name} {card.version} |")]
+        shown = [float(figure) for figure in re.findall(r"\b0\.\d\d\b", row.partition("px |")[2])]
+        measured = card.measured
+        kinds = ("auc_face_swap", "auc_talking_head", "auc_reenactment", "auc_lip_sync", "pair_accuracy")
+        promised = [measured["auc"], *measured["auc_interval"], *(measured[kind] for kind in kinds)]
+        assert shown == [round(figure, 2) for figure in promised]
