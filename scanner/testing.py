@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import sha256
@@ -106,7 +107,15 @@ def draw_video(
                 output.mux(stream.encode(None))
             if sound is not None:
                 _play(output, sound, frames / Fraction(rate) if frames else Fraction(1))
+        _at_usual_priority()
         return file.read_bytes()
+
+
+def _at_usual_priority() -> None:
+    """SVT-AV1, run by root, gives the whole process real-time priority: children inherit it and starve the machine."""
+    for task in Path("/proc/self/task").glob("*"):
+        with suppress(OSError):  # the encoder's threads are just ending
+            os.sched_setscheduler(int(task.name), os.SCHED_OTHER, os.sched_param(0))
 
 
 def draw_pictures(
