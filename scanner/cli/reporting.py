@@ -12,6 +12,7 @@ from scanner.inference.card import find_model, read_card
 from scanner.local import Answered, Refused
 from scanner.report import Gallery, PathReport, Thresholds, facts_of, write_report
 from scanner.settings import Settings
+from scanner.wire import Failure
 
 
 class Reporter:
@@ -39,8 +40,15 @@ class Reporter:
         self._reports.append(PathReport(summary, tuple(verdicts), looks, tuple(self._refused)))
         self._refused = []
 
-    def write(self, parts: Assembled) -> None:
+    def write(self, parts: Assembled, failures: list[Failure]) -> None:
         policy = parts.pipeline.judge.policy
         thresholds = Thresholds(policy.suspected_from, policy.manipulated_from)
         facts = facts_of(parts.model.card, thresholds)
-        write_report(self._path, self._reports, model_facts=facts, thresholds=thresholds, written_at=datetime.now(UTC))
+        write_report(
+            self._path,
+            self._reports,
+            model_facts=facts,
+            thresholds=thresholds,
+            written_at=datetime.now(UTC),
+            failures=[(failure.uri, failure.reason.removeprefix(f"{failure.uri}: ")) for failure in failures],
+        )

@@ -27,7 +27,7 @@ class Outcome:
     """What became of all paths."""
 
     labels: list[Label] = field(default_factory=list)
-    failures: int = 0
+    failures: list[Failure] = field(default_factory=list)
 
 
 def scan_all(paths: list[str], settings: Settings, printer: Printer, report: Path | None) -> Outcome:
@@ -48,7 +48,7 @@ def scan_all(paths: list[str], settings: Settings, printer: Printer, report: Pat
             except MediaError as error:
                 _failed(printer, outcome, Failure(given, error.stage.value, str(error)))
         if reporter is not None:
-            reporter.write(parts)
+            reporter.write(parts, outcome.failures)
             errors.print(f"report written to {report}", markup=False)
     return outcome
 
@@ -94,7 +94,7 @@ def _scan_one(
 
 
 def _failed(printer: Printer, outcome: Outcome, failure: Failure) -> None:
-    outcome.failures += 1
+    outcome.failures.append(failure)
     printer.failure(failure)
     said = failure.reason if failure.uri in failure.reason else f"{failure.uri}: {failure.reason}"
     complain(said)

@@ -28,13 +28,22 @@ def write_report(
     model_facts: ModelFacts,
     thresholds: Thresholds,
     written_at: datetime | None = None,
+    failures: Sequence[tuple[str, str]] = (),
 ) -> None:
-    """One HTML file about all paths, the most suspicious first. `written_at` is printed as it is handed in."""
-    path.write_text(render(reports, model_facts, thresholds, written_at), encoding="utf-8")
+    """One HTML file about all paths, the most suspicious first. `written_at` is printed as it is handed in.
+
+    Args:
+        failures: paths that could not be scanned, each with the reason.
+    """
+    path.write_text(render(reports, model_facts, thresholds, written_at, failures), encoding="utf-8")
 
 
 def render(
-    reports: Sequence[PathReport], facts: ModelFacts, thresholds: Thresholds, written_at: datetime | None = None
+    reports: Sequence[PathReport],
+    facts: ModelFacts,
+    thresholds: Thresholds,
+    written_at: datetime | None = None,
+    failures: Sequence[tuple[str, str]] = (),
 ) -> str:
     """The page as text."""
     script = _asset("page.js")
@@ -48,6 +57,7 @@ def render(
             lines=lines(facts),
             crowd=CROWD,
             written_at=written_at,
+            failures=failures,
             style=Markup(_asset("page.css")),  # noqa: S704 - our own file, no input
             script=Markup(script),  # noqa: S704
             policy=_policy(script),

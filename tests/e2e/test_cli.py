@@ -106,10 +106,12 @@ def test_a_wrong_setting_is_usage(tmp_path, clip) -> None:
 
 
 def test_the_report_is_one_page_without_addresses(clip, tmp_path) -> None:
-    page = tmp_path / "report.html"
-    scanner("scan", "--report", page, clip)
+    page, empty = tmp_path / "report.html", tmp_path / "empty.mp4"
+    empty.touch()
+    scanner("scan", "--report", page, clip, empty, code=3)
     text = page.read_text("utf-8")
     assert "clip.mp4" in text
+    assert "empty.mp4" in text.partition("not scanned")[2]
     assert "data:image/jpeg;base64," in text
     assert "http://" not in text.replace("http://www.w3.org", "")
     assert "https://" not in text
