@@ -159,8 +159,22 @@ class Bus(Protocol):
 
     def publisher(self) -> Publisher: ...
 
-    def reader(self, topics: Sequence[str], *, from_beginning: bool, partitions: Sequence[int] | None = None) -> Reader:
-        """All partitions, or only those with the given numbers."""
+    def reader(
+        self,
+        topics: Sequence[str],
+        *,
+        from_beginning: bool,
+        partitions: Sequence[int] | None = None,
+        since_ms: int | None = None,
+    ) -> Reader:
+        """All partitions, or only those with the given numbers.
+
+        Args:
+            since_ms: instead of the beginning, the first record that is not older (ms since the epoch).
+        """
+
+    def fetch(self, source: Source) -> Delivery | None:
+        """The one record at these coordinates; None when retention or compaction has taken it."""
 
     def create(self, topics: Mapping[str, TopicPlan]) -> list[str]:
         """Creates what is missing and returns its names."""

@@ -15,6 +15,7 @@ from scanner.bus.kafka import KafkaBus, KafkaConfig
 from scanner.bus.memory import MemoryBus
 from scanner.bus.partitions import partition_of
 from scanner.core.errors import BrokerUnavailableError, MembershipLostError, TopicMissingError
+from scanner.core.types import Source
 from scanner.ports import Bus, Delivery, Place, Record, Subscription, TopicPlan
 
 PATIENCE_S = 30.0
@@ -397,3 +398,30 @@ def test_a_topic_that_is_not_there_is_named(bus: Bus, topic: str, use: str, grou
 def commit_to_nowhere(bus: Bus, topic: str, group: str) -> None:
     with closing(bus.subscribe([topic], group)) as member:
         member.commit([Record("no-such-topic", b"k", b"v")], {})
+
+
+def test_a_reader_starts_at_a_time(bus: Bus, topic: str) -> None:
+    publish(bus, topic, ("a", b"old"), ("b", b"old"))
+    time.sleep(0.05)
+    since_ms = time.time_ns() // 1_000_000
+    time.sleep(0.05)
+    publish(bus, topic, ("a", b"new"))
+    with closing(bus.reader([topic], from_beginning=True, since_ms=since_ms)) as reader:
+        got: list[Delivery] = []
+        deadline = time.monotonic() + PATIENCE_S
+        while not (reader.at_end() and got) and time.monotonic() < deadline:
+            got += reader.poll(0.1, 10)
+        publish(bus, topic, ("c", b"later"))
+        while len(got) < 2 and time.monotonic() < deadline:
+            got += reader.poll(0.1, 10)
+    assert [delivery.record.value for delivery in got] == [b"new", b"later"]
+
+
+def test_a_record_is_fetched_by_its_coordinates(bus: Bus, topic: str) -> None:
+    publish(bus, topic, *[("a", f"{number}".encode()) for number in range(5)])
+    partition = partition_of(b"a", 4)
+    found = bus.fetch(Source(topic, partition, 3))
+    assert found is not None
+    assert (found.record.value, found.offset, found.partition) == (b"3", 3, partition)
+    for lost in (Source(topic, partition, 5), Source(topic, 99, 0), Source(topic, (partition + 1) % 4, 0)):
+        assert bus.fetch(lost) is None

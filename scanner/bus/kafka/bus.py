@@ -15,11 +15,12 @@ from kafka.protocol.consumer import IsolationLevel, OffsetSpec
 from scanner.bus.kafka.config import KafkaConfig
 from scanner.bus.kafka.errors import ours, translated
 from scanner.bus.kafka.publisher import KafkaPublisher
-from scanner.bus.kafka.reader import KafkaReader
+from scanner.bus.kafka.reader import KafkaReader, fetched
 from scanner.bus.kafka.records import place_of
 from scanner.bus.kafka.subscription import KafkaSubscription
 from scanner.core.errors import TopicMissingError
-from scanner.ports import Assignments, Place, TopicPlan
+from scanner.core.types import Source
+from scanner.ports import Assignments, Delivery, Place, TopicPlan
 
 
 class KafkaBus:
@@ -36,11 +37,21 @@ class KafkaBus:
         return KafkaPublisher(self._config, self._require)
 
     def reader(
-        self, topics: Sequence[str], *, from_beginning: bool, partitions: Sequence[int] | None = None
+        self,
+        topics: Sequence[str],
+        *,
+        from_beginning: bool,
+        partitions: Sequence[int] | None = None,
+        since_ms: int | None = None,
     ) -> KafkaReader:
         places = self._places(topics)
         chosen = [place for place in places if partitions is None or place.partition in partitions]
-        return KafkaReader(self._config, chosen, from_beginning=from_beginning)
+        return KafkaReader(self._config, chosen, from_beginning=from_beginning, since_ms=since_ms)
+
+    def fetch(self, source: Source) -> Delivery | None:
+        if source.partition not in {place.partition for place in self._places([source.topic])}:
+            return None
+        return fetched(self._config, source)
 
     def create(self, topics: Mapping[str, TopicPlan]) -> list[str]:
         with self._admin("create topics") as admin:

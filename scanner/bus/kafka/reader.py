@@ -10,13 +10,21 @@ from kafka import KafkaConsumer, TopicPartition
 from scanner.bus.kafka.config import KafkaConfig
 from scanner.bus.kafka.errors import ours
 from scanner.bus.kafka.records import delivery_of
+from scanner.core.types import Source
 from scanner.ports import Delivery
 
 
 class KafkaReader:
     """Reads every partition of its topics; commits nothing."""
 
-    def __init__(self, config: KafkaConfig, places: Sequence[TopicPartition], *, from_beginning: bool) -> None:
+    def __init__(
+        self,
+        config: KafkaConfig,
+        places: Sequence[TopicPartition],
+        *,
+        from_beginning: bool,
+        since_ms: int | None = None,
+    ) -> None:
         self._config = config
         self._places = list(places)
         self._alive_at = time.monotonic()
@@ -25,6 +33,8 @@ class KafkaReader:
             self._consumer.assign(self._places)
             # The end is the one of this moment: what is published from now on is read.
             starts = self._edges(from_beginning=from_beginning)
+            if since_ms is not None:
+                starts = self._edges(from_beginning=False) | self._since(since_ms)
             for place, offset in starts.items():
                 self._consumer.seek(place, offset)
 
@@ -46,8 +56,31 @@ class KafkaReader:
         with ours("close the reader"):
             self._consumer.close(autocommit=False, timeout_ms=1000)
 
+    def _since(self, at_ms: int) -> dict[TopicPartition, int]:
+        found = self._consumer.offsets_for_times(dict.fromkeys(self._places, at_ms))
+        return {place: at.offset for place, at in found.items() if at is not None}
+
     def _edges(self, *, from_beginning: bool) -> dict[TopicPartition, int]:
         ask = self._consumer.beginning_offsets if from_beginning else self._consumer.end_offsets
         edges: dict[TopicPartition, int] = ask(self._places, timeout_ms=self._config.deadline_ms // 2)
         self._alive_at = time.monotonic()
         return edges
+
+
+def fetched(config: KafkaConfig, source: Source) -> Delivery | None:
+    """The one record at these coordinates, if it is still there."""
+    place = TopicPartition(source.topic, source.partition)
+    with ours(f"fetch {source.topic}/{source.partition}/{source.offset}"):
+        consumer = KafkaConsumer(**config.consumer(), auto_offset_reset="earliest")
+        try:
+            consumer.assign([place])
+            first = consumer.beginning_offsets([place], timeout_ms=config.deadline_ms // 2)[place]
+            end = consumer.end_offsets([place], timeout_ms=config.deadline_ms // 2)[place]
+            if not first <= source.offset < end:
+                return None
+            consumer.seek(place, source.offset)
+            # One record at most comes of a poll; an offset that compaction or a transaction took gives a later one.
+            records = consumer.poll(timeout_ms=config.deadline_ms // 2, max_records=1).get(place, [])
+            return next((delivery_of(record) for record in records if record.offset == source.offset), None)
+        finally:
+            consumer.close(autocommit=False, timeout_ms=1000)

@@ -14,6 +14,7 @@ from typing import Literal
 from scanner.bus.memory.groups import Group, Member
 from scanner.bus.memory.log import Log
 from scanner.core.errors import BrokerUnavailableError, MembershipLostError, TopicMissingError
+from scanner.core.types import Source
 from scanner.ports import Assignments, Delivery, Place, Record, TopicPlan
 
 Clock = Callable[[], int]
@@ -75,12 +76,23 @@ class MemoryBus:
         return MemoryPublisher(self)
 
     def reader(
-        self, topics: Sequence[str], *, from_beginning: bool, partitions: Sequence[int] | None = None
+        self,
+        topics: Sequence[str],
+        *,
+        from_beginning: bool,
+        partitions: Sequence[int] | None = None,
+        since_ms: int | None = None,
     ) -> MemoryReader:
         with self.changed:
             logs = [log for topic in topics for log in self.logs(topic)]
             chosen = [log for log in logs if partitions is None or log.place[1] in partitions]
-            return MemoryReader(self, {log.place: log.first if from_beginning else log.next for log in chosen})
+            return MemoryReader(self, {log.place: _start(log, from_beginning, since_ms) for log in chosen})
+
+    def fetch(self, source: Source) -> Delivery | None:
+        with self.changed:
+            logs = self.logs(source.topic)
+            found = logs[source.partition].read(source.offset, 1) if 0 <= source.partition < len(logs) else []
+        return found[0] if found and found[0].offset == source.offset else None
 
     def lag(self, topic: str, group: str) -> dict[Place, int]:
         with self.changed:
@@ -117,6 +129,12 @@ class MemoryBus:
         """The first offset that some group still has to commit; None when nobody reads the topic."""
         readers = [group for group in self._groups.values() if group.reads(place)]
         return min((self.beginning(group, place) for group in readers), default=None)
+
+
+def _start(log: Log, from_beginning: bool, since_ms: int | None) -> int:
+    if since_ms is not None:
+        return log.since(since_ms)
+    return log.first if from_beginning else log.next
 
 
 class MemoryPublisher:

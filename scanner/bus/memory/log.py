@@ -56,6 +56,10 @@ class Log:
         start = bisect_left(self._kept, offset, key=lambda delivery: delivery.offset)
         return self._kept[start : start + limit]
 
+    def since(self, at_ms: int) -> int:
+        """The offset of the first record that is not older."""
+        return next((delivery.offset for delivery in self._kept if delivery.timestamp_ms >= at_ms), self.next)
+
     def _droppable(self, delivery: Delivery, needed_from: int | None) -> bool:
         return not self._compacted and (needed_from is None or delivery.offset < needed_from)
 
