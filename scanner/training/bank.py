@@ -10,7 +10,7 @@ through one draw of nuisances and JPEG, and are cut to the model's square.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -33,14 +33,18 @@ from scanner.training.nuisance import (
     evening_sigma,
     resize,
     soften_all,
+    transmit,
 )
 from scanner.training.sources import Footage, load
+from scanner.training.video import read_video
 
 SIDE_PX: Final = 240
 FACE_SHARE: Final = 2.2
 """Side of a banked square over the side of its face box; the model's crop takes 1.5 with jitter around it."""
 PER_CLIP: Final = 10
 CELLS: Final = 20
+JPEG_SHARE: Final = 0.35
+"""Share of pairs that end as JPEG; the others go through the drawn video encoder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,18 +190,28 @@ class Bank:
         face_px = float(max(box[2] - box[0], box[3] - box[1]))
         draw = draw_nuisance(rng, face_px / 1.25, 4)  # never enlarged: the square has its final size already
         jitter = rng.uniform(-1, 1, 3) * np.array([0.06, 0.06, 0.12])
-        quality = int(rng.integers(35, 96)) if rng.random() < 0.8 else 0
+        quality = int(rng.integers(35, 96)) if rng.random() < JPEG_SHARE else 0
         return draw, jitter, quality
 
     def _cut(
         self, picture: Pixels, box: Points, draw: Nuisance, jitter: NDArray[np.float64], quality: int
     ) -> tuple[Pixels, tuple[int, int, int]]:
         small = degrade(resize(picture[None], draw.face_px / float(max(box[2] - box[0], box[3] - box[1]))), draw)[0]
-        if quality:
-            _, code = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-            small = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
+        small = _jpeg(small, quality) if quality else _streamed(small, draw)
         square = square_of(np.asarray(box[None] / SIDE_PX, np.float32), self._spec, small.shape[:2], jitter)
         return _crop(small, square, self._spec.size), square
+
+
+def _jpeg(picture: Pixels, quality: int) -> Pixels:
+    _, code = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
+
+
+def _streamed(picture: Pixels, draw: Nuisance) -> Pixels:
+    """The picture as a predicted frame of a real encoder: the second of two, the first lies a pixel aside."""
+    aside = np.roll(picture, 1, axis=1)
+    payload = transmit(np.stack([aside, picture]), replace(draw, kbps=None))
+    return np.asarray(read_video(payload)[0][-1], np.uint8)
 
 
 def real_side(draw: Nuisance, box: Points) -> int:

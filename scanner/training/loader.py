@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from scanner.training.bank import Bank
 from scanner.training.losses import Truth
@@ -27,6 +27,9 @@ class Batch:
     truth: Truth
     families: tuple[str, ...]
 
+    def to(self, device: torch.device) -> Batch:
+        return Batch(self.clips.to(device, non_blocking=True), self.truth.to(device), self.families)
+
 
 @dataclass(frozen=True, slots=True)
 class Shard:
@@ -40,18 +43,10 @@ class Shard:
 
 
 class Pack:
-    """The shards of several folders, in the order of their names; `refresh` takes in what was written meanwhile."""
+    """The shards of several folders, in the order of their names."""
 
     def __init__(self, folders: tuple[Path, ...]) -> None:
-        self._folders = folders
-        self._shards: dict[Path, Shard] = {}
-        self.refresh()
-
-    def refresh(self) -> None:
-        for folder in self._folders:
-            for path in sorted(folder.glob("*.npz")):
-                if path not in self._shards:
-                    self._shards[path] = _open(path)
+        self._shards = {path: _open(path) for folder in folders for path in folder.glob("*.npz")}
         self._order = sorted(self._shards)
 
     def __len__(self) -> int:
@@ -147,22 +142,36 @@ def _joined(rows: list[Row]) -> Batch:
     return Batch(torch.from_numpy(np.ascontiguousarray(pixels)), truth, tuple(row.family for row in rows))
 
 
-def batches(
-    pack: Pack, bank: Bank | None, seed: int, first: int, pairs: int, length: int, *, fresh_pairs: int, refresh: int
-) -> Iterator[tuple[int, Batch]]:
-    """(step, batch) from step `first` on, one batch ahead in a thread; new shards come in every `refresh` steps."""
+class Steps(Dataset[Batch]):
+    """The batch of every step, for torch's DataLoader; each worker process opens what it forges from for itself."""
 
-    def make(step: int) -> Batch:
-        if step % refresh == 0:
-            pack.refresh()
-        rng = np.random.default_rng([seed, step])
-        made = [fresh(bank, rng) for _ in range(fresh_pairs)] if bank else []
-        return _joined([*made, *pack.rows(rng, pairs - len(made), length)])
+    def __init__(
+        self, pack: Pack, bank: Callable[[], Bank | None], seed: int, pairs: int, length: int, *, fresh_pairs: int
+    ) -> None:
+        self._pack, self._open, self._bank = pack, bank, None
+        self._seed, self._pairs, self._length, self._fresh = seed, pairs, length, fresh_pairs
 
-    with ThreadPoolExecutor(1) as pool:
-        step, coming = first, pool.submit(make, first)
-        while True:
-            ready = coming.result()
-            coming = pool.submit(make, step + 1)
-            yield step, ready
-            step += 1
+    def __getitem__(self, step: int) -> Batch:
+        rng = np.random.default_rng([self._seed, step])
+        self._bank = self._bank or self._open()
+        made = [fresh(self._bank, rng) for _ in range(self._fresh)] if self._bank else []
+        return _joined([*made, *self._pack.rows(rng, self._pairs - len(made), self._length)])
+
+
+def batches(steps: Steps, first: int, stop: int, workers: int) -> Iterator[Batch]:
+    """The batches of steps `first` to `stop`, in order, made ahead by `workers` processes (0: in this one)."""
+    return iter(
+        DataLoader(
+            steps,
+            batch_size=None,
+            sampler=range(first, stop),  # type: ignore[arg-type]  # any sized iterable of indices will do
+            num_workers=workers,
+            prefetch_factor=3 if workers else None,
+            worker_init_fn=_one_thread,
+            generator=torch.Generator(),  # the global one belongs to the network's dropout, which a resumed run repeats
+        )
+    )
+
+
+def _one_thread(_: int) -> None:
+    cv2.setNumThreads(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -26,6 +26,9 @@ class Truth:
     own: Tensor
     "(P,) 1 where the fake was made from the real clip beside it."
 
+    def to(self, device: torch.device) -> Truth:
+        return Truth(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
+
 
 def total(out: Outputs, truth: Truth, *, smoothing: float = 0.02) -> tuple[Tensor, dict[str, float]]:
     """The weighted sum, and its parts for the log."""
@@ -35,7 +38,7 @@ def total(out: Outputs, truth: Truth, *, smoothing: float = 0.02) -> tuple[Tenso
         "clip": F.binary_cross_entropy_with_logits(out.clip, soft),
         "frame": 0.5 * F.binary_cross_entropy_with_logits(out.frames, frames),
         "map": 0.5 * _map_loss(out.map, truth),
-        "pair": 0.1 * _pair_loss(out.clip, truth.own),
+        "pair": 0.3 * _pair_loss(out.clip, truth.own),
     }
     loss = torch.stack(list(parts.values())).sum()
     return loss, {name: float(part.detach()) for name, part in parts.items()}

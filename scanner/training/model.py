@@ -86,6 +86,8 @@ class Backbone(nn.Module):
     def __init__(self, *, shift: bool) -> None:
         super().__init__()
         self.shift = shift
+        self.frozen = 0
+        "leading blocks, stem included, that do not learn: training runs them in bfloat16, at half the time"
         self.stem = nn.Sequential(SameConv(3, 32, 3, 2, bias=False), _norm(32), nn.ReLU6(inplace=True))
         blocks, cin = [], 32
         for kernel, stride, expand, cout, repeats in _STAGES:
@@ -97,9 +99,13 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
         """(N·T, 3, H, W) → (N·T, 40, H/8, W/8), (N·T, 112, H/16, W/16), (N·T, 1280, H/32, W/32)."""
-        x = self.stem(x)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.training and self.frozen > 0):
+            x = self.stem(x)
+            for block in self.blocks[: self.frozen]:
+                x = block(x)
+        x = x.float()
         kept = []
-        for number, block in enumerate(self.blocks):
+        for number, block in enumerate(self.blocks[self.frozen :], start=self.frozen):
             shifted = _shift(x, length) if self.shift and number in _SHIFTED and length > 1 else None
             x = block(x, shifted)
             if number in (STRIDE_8_BLOCK, STRIDE_16_BLOCK):
@@ -208,7 +214,7 @@ class TempoNet(nn.Module):
         frames = self.frame(code).squeeze(-1)
         weight = self.weigh(code).softmax(dim=1)
         clip = self.clip((weight * code).sum(dim=1)).squeeze(-1) + (weight.squeeze(-1) * frames).sum(dim=1)
-        return Outputs(clip, frames, seen.squeeze(1).unflatten(0, (-1, length)))
+        return Outputs(clip.float(), frames.float(), seen.squeeze(1).unflatten(0, (-1, length)).float())
 
     def _map(self, at8: Tensor, at16: Tensor) -> Tensor:
         coarse = F.interpolate(self.at16(at16), scale_factor=2.0, mode="nearest")

@@ -17,16 +17,17 @@ def score_clips(
 ) -> NDArray[np.float64]:
     """(n,) clip logits. With `length` 1 each clip is read as so many single frames, spread evenly, and averaged."""
     net.eval()
+    device = next(net.parameters()).device
     out = []
     with torch.inference_mode():
         for first in range(0, len(pixels), batch):
-            clips = torch.from_numpy(np.ascontiguousarray(pixels[first : first + batch]))
+            clips = torch.from_numpy(np.ascontiguousarray(pixels[first : first + batch])).to(device)
             if length == 1:
                 few = clips[:, ::5].flatten(0, 1)[:, None]
                 out.append(net(few).clip.unflatten(0, (len(clips), -1)).mean(dim=1))
             else:
                 out.append(net(clips).clip)
-    return torch.cat(out).double().numpy() if out else np.zeros(0)
+    return torch.cat(out).double().cpu().numpy() if out else np.zeros(0)
 
 
 def file_scores(cuts: Sequence[Cut], logits: NDArray[np.float64]) -> dict[str, float]:

@@ -12,6 +12,7 @@ import math
 import sys
 import time
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from scanner.core.types import ClipSpec
 from scanner.training.bank import Bank
 from scanner.training.crops import open_store
-from scanner.training.loader import Pack, batches
+from scanner.training.loader import Pack, Steps, batches
 from scanner.training.losses import total
 from scanner.training.metrics import auc
 from scanner.training.model import TempoNet, load_matching, parameters
@@ -62,8 +63,10 @@ class TrainConfig:
     "whether every batch norm keeps its statistics"
     ema: float = 0.998
     seed: int = 0
-    refresh: int = 50
-    "steps between looks for new shards"
+    device: str = "cpu"
+    "cpu or cuda:N; on a GPU the forward pass runs in bfloat16"
+    workers: int = 1
+    "processes that make batches ahead: one a spare core"
     save_every: int = 100
     look_every: int = 500
     "steps between looks at the dev store"
@@ -104,6 +107,8 @@ def build(config: TrainConfig) -> TempoNet:
         fresh = load_matching(net, torch.load(config.start, weights_only=True)["ema"])
         print(f"fresh: {len(fresh)} tensors", flush=True)
     net.backbone.to(memory_format=torch.channels_last)  # 1.4–1.8 times faster on CPU
+    net.to(config.device)
+    net.backbone.frozen = config.freeze
     frozen = [net.backbone.stem, *net.backbone.blocks[: config.freeze]] if config.freeze else []
     for part in frozen:
         part.requires_grad_(requires_grad=False)
@@ -193,7 +198,7 @@ def resume(run: Path, net: TempoNet, ema: dict[str, Tensor], opt: torch.optim.Op
     path = run / "last.pt"
     if not path.exists():
         return 0
-    state: dict[str, Any] = torch.load(path, weights_only=True)
+    state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
     net.load_state_dict(state["net"])
     for key, value in state["ema"].items():
         ema[key].copy_(value)
@@ -216,6 +221,7 @@ def look(config: TrainConfig, ema: dict[str, Tensor]) -> dict[str, float]:
     net = TempoNet(temporal=config.stage == "clip", shift=config.shift)
     net.load_state_dict(ema)
     net.backbone.to(memory_format=torch.channels_last)
+    net.to(config.device)
     places = thinned(store, 1 if config.stage == "clip" else 2)
     logits = score_clips(net, store.pixels[places], 1 if config.stage == "frame" else None)
     scores = file_scores([store.cuts[place] for place in places], logits)
@@ -245,21 +251,17 @@ def train(run: Path, config: TrainConfig, until: int | None = None) -> TempoNet:
     stop = min(config.steps, until or config.steps)
     if first >= stop:
         return net
-    stream = batches(
-        pack,
-        open_bank(config),
-        config.seed,
-        first,
-        config.pairs,
-        config.length,
-        fresh_pairs=config.fresh_pairs,
-        refresh=config.refresh,
+    device = torch.device(config.device)
+    steps = Steps(
+        pack, partial(open_bank, config), config.seed, config.pairs, config.length, fresh_pairs=config.fresh_pairs
     )
-    for step, batch in stream:
+    for step, made in enumerate(batches(steps, first, stop, config.workers), start=first):
+        batch = made.to(device)
         set_mode(net, config)
         for group in opt.param_groups:
             group["lr"] = config.lr * rate_at(step, config) * group["scale"]
-        out = net(batch.clips)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            out = net(batch.clips)
         loss, parts = total(out, batch.truth)
         opt.zero_grad(set_to_none=True)
         loss.backward()
@@ -283,8 +285,6 @@ def train(run: Path, config: TrainConfig, until: int | None = None) -> TempoNet:
         if config.dev and (done % config.look_every == 0 or done == config.steps):
             note(run, {"step": done, **look(config, ema)})
             began = time.perf_counter()
-        if done == stop:
-            break
     return net
 
 

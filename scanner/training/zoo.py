@@ -44,7 +44,7 @@ class Recipe:
     shrink: int = 1
     "How much smaller the net's input is than its output: 2 and 4 make a super-resolver."
     width: int = 16
-    steps: int = 500
+    steps: int = 2500
     seed: int = 0
 
 
