@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from scanner.cli import config, demo, doctor, kafka, models, provenance, publish, scan, tail, topics, worker
+from scanner.cli import config, demo, doctor, evaluate, kafka, models, provenance, publish, scan, tail, topics, worker
 from scanner.cli.common import Exit, complain, quit_quietly
 from scanner.core.errors import ScannerError, SettingsError
 
@@ -30,6 +30,7 @@ app.add_typer(kafka.app, name="kafka")
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 app.command()(provenance.provenance)
+app.command()(evaluate.evaluate)
 app.command()(doctor.doctor)
 
 

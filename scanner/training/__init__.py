@@ -10,9 +10,9 @@ sources ──survey──▶ boxes, landmarks ──┬─bank──▶ frames 
     python -m scanner.training.pack   CORPUS CACHE HELD --role calibrate --zoo ZOO
     python -m scanner.training.train  FRAMES PACK --bank BANK --zoo ZOO --stage frame
     python -m scanner.training.train  CLIPS  PACK --start FRAMES/last.pt --stage clip --length 16
-    python -m scanner.training.crops  CORPUS STORE                    # held-out people and generators, production crops
+    python -m scanner.training.heldout CORPUS STORE                   # held-out people and generators, cut
     python -m scanner.training.export CLIPS/last.pt onnx_models/NAME --held-out STORE --forged HELD
-    python -m scanner.training.evaluate onnx_models/NAME ROOT LABELS.csv --store S --out R --controls
+    scanner evaluate ROOT --labels LABELS.csv --model onnx_models/NAME --controls
 
 CORPUS is a folder as `data.read_corpus` describes it. LOG.md keeps what was tried.
 """

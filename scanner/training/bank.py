@@ -21,6 +21,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from scanner.core.types import ClipSpec
+from scanner.evaluation.video import read_video
 from scanner.training.cut import cut_mask, square_of
 from scanner.training.data import Kind, Role, Source, read_corpus, roles
 from scanner.training.forge import SHARES, Scene, forge
@@ -36,7 +37,6 @@ from scanner.training.nuisance import (
     transmit,
 )
 from scanner.training.sources import Footage, load
-from scanner.training.video import read_video
 
 SIDE_PX: Final = 240
 FACE_SHARE: Final = 2.2

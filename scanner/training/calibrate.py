@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from scanner.evaluation.metrics import sigmoid
+
 Floats = NDArray[np.float64]
 
 
@@ -71,11 +73,6 @@ def platt(real: Floats, fake: Floats) -> tuple[float, float]:
 
     found = minimize(loss, np.zeros(2), method="Nelder-Mead", options={"maxiter": 2000, "xatol": 1e-6, "fatol": 1e-9})
     return float(np.exp(found.x[0])), float(found.x[1])
-
-
-def sigmoid(logits: Floats) -> Floats:
-    """1 / (1 + exp(−x))."""
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))), np.float64)
 
 
 def people_weights(people: list[str]) -> Floats:

@@ -20,10 +20,10 @@ import torch
 from numpy.typing import NDArray
 
 from scanner.core.types import ClipSpec
+from scanner.evaluation.crops import open_store
+from scanner.evaluation.files import file_scores
 from scanner.training.calibrate import Fit, fit
-from scanner.training.crops import open_store
 from scanner.training.model import Exported, TempoNet
-from scanner.training.scoring import file_scores
 
 PARITY: Final = 1e-4
 OPSET: Final = 18

@@ -148,13 +148,14 @@ class Steps(Dataset[Batch]):
     def __init__(
         self, pack: Pack, bank: Callable[[], Bank | None], seed: int, pairs: int, length: int, *, fresh_pairs: int
     ) -> None:
-        self._pack, self._open, self._bank = pack, bank, None
+        self._pack, self._open = pack, bank
+        self._bank: Bank | None = None
         self._seed, self._pairs, self._length, self._fresh = seed, pairs, length, fresh_pairs
 
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng([self._seed, step])
         self._bank = self._bank or self._open()
-        made = [fresh(self._bank, rng) for _ in range(self._fresh)] if self._bank else []
+        made: list[Row] = [fresh(self._bank, rng) for _ in range(self._fresh)] if self._bank else []
         return _joined([*made, *self._pack.rows(rng, self._pairs - len(made), self._length)])
 
 
@@ -164,7 +165,7 @@ def batches(steps: Steps, first: int, stop: int, workers: int) -> Iterator[Batch
         DataLoader(
             steps,
             batch_size=None,
-            sampler=range(first, stop),  # type: ignore[arg-type]  # any sized iterable of indices will do
+            sampler=range(first, stop),
             num_workers=workers,
             prefetch_factor=3 if workers else None,
             worker_init_fn=_one_thread,

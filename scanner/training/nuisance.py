@@ -14,8 +14,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from scanner.evaluation.video import encode
 from scanner.training.forge.layers import Pixels
-from scanner.training.video import encode
 
 RATES = (Fraction(25), Fraction(30), Fraction(30000, 1001), Fraction(24))
 

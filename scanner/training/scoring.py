@@ -1,14 +1,11 @@
-"""Scores of stored clips, and how a file's clips become one score."""
+"""Scores of stored clips by a network in training."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scanner.training.crops import Cut, Store
 from scanner.training.model import TempoNet
 
 
@@ -28,30 +25,3 @@ def score_clips(
             else:
                 out.append(net(clips).clip)
     return torch.cat(out).double().cpu().numpy() if out else np.zeros(0)
-
-
-def file_scores(cuts: Sequence[Cut], logits: NDArray[np.float64]) -> dict[str, float]:
-    """File → score: the mean logit of each face over the file, the most suspicious face of those seen long enough.
-
-    A face counts when it has at least half as many clips as the face with the most.
-    """
-    faces: dict[str, dict[int, list[float]]] = {}
-    for cut, logit in zip(cuts, logits.tolist(), strict=True):
-        faces.setdefault(cut.file, {}).setdefault(cut.tracklet, []).append(logit)
-    scores = {}
-    for file, tracks in faces.items():
-        most = max(len(values) for values in tracks.values())
-        scores[file] = max(float(np.mean(v)) for v in tracks.values() if 2 * len(v) >= most)
-    return scores
-
-
-def thinned(store: Store, per_file: int) -> list[int]:
-    """Places of at most `per_file` clips of each file, spread evenly: for quick looks while training."""
-    places: dict[str, list[int]] = {}
-    for place, cut in enumerate(store.cuts):
-        places.setdefault(cut.file, []).append(place)
-    chosen: list[int] = []
-    for rows in places.values():
-        take = np.unique(np.linspace(0, len(rows) - 1, min(per_file, len(rows))).round().astype(int))
-        chosen.extend(rows[k] for k in take)
-    return chosen

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
+from scanner.evaluation.video import read_video
 from scanner.faces.mediapipe import MediapipeDetector, Range
 from scanner.training.data import Kind, Source
 from scanner.training.forge.layers import Pixels, Points
 from scanner.training.forge.warp import lay, move, turn
 from scanner.training.landmarks import FaceMesh, iod, steady
-from scanner.training.video import read_video
 
 LARGEST_FACE_PX = 150.0
 LEAST_PRESENCE = 0.0  # logit of the mesh's own confidence; drawings and profiles fall below

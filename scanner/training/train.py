@@ -21,13 +21,14 @@ import torch
 from torch import Tensor, nn
 
 from scanner.core.types import ClipSpec
+from scanner.evaluation.crops import open_store
+from scanner.evaluation.files import file_scores, thinned
+from scanner.evaluation.metrics import auc
 from scanner.training.bank import Bank
-from scanner.training.crops import open_store
 from scanner.training.loader import Pack, Steps, batches
 from scanner.training.losses import total
-from scanner.training.metrics import auc
 from scanner.training.model import TempoNet, load_matching, parameters
-from scanner.training.scoring import file_scores, score_clips, thinned
+from scanner.training.scoring import score_clips
 from scanner.training.zoo import open_zoo
 
 # -----------------------------------------------------------------------------

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from scanner.training.crops import Store
-from scanner.training.metrics import auc
-from scanner.training.video import encode, read_video
+from scanner.evaluation.crops import Store
+from scanner.evaluation.metrics import auc
+from scanner.evaluation.video import encode, read_video
 
 Clips = NDArray[np.uint8]
 _FIELDS: Final = ("width", "height", "face_px", "bitrate_kbps", "sharpness", "brightness")

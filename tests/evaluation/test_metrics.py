@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from scanner.evaluation.metrics import auc, average_precision, eer, pair_accuracy, roc, tpr_at
 from scanner.training.calibrate import fit, upper_quantile
-from scanner.training.metrics import auc, average_precision, eer, pair_accuracy, roc, tpr_at
-
-pytestmark = pytest.mark.training
 
 SCORES = np.array([0.1, 0.4, 0.4, 0.8])
 LABELS = np.array([0, 0, 1, 1])

@@ -1,13 +1,9 @@
-"""Whole files cut into clips by the production observer, kept on disk so that many models can be measured on them.
-
-python -m scanner.training.crops CORPUS STORE   # the people and generators that are never trained on
-"""
+"""Whole files cut into clips by the production observer, kept on disk so that many models can be measured on them."""
 
 from __future__ import annotations
 
-import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +16,6 @@ from scanner.core.types import ClipSpec, Mode
 from scanner.faces.mediapipe import MediapipeDetector, Range
 from scanner.media.demux import Limits
 from scanner.media.observe import SegmentObserver
-from scanner.training.data import Role, read_corpus, roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +54,28 @@ class Store:
     "Per file: width, height, face_px, bitrate_kbps, sharpness, brightness of its most followed face."
 
 
-def cut_files(root: Path, items: Iterable[Item], out: Path, spec: ClipSpec, mode: Mode = Mode.FULL) -> Store:
-    """Cuts every file under `root` once; a store that exists is opened as it is."""
-    if not out.with_suffix(".json").exists():
-        _write(root, list(items), out, spec, mode)
+def cut_files(
+    root: Path,
+    items: Iterable[Item],
+    out: Path,
+    spec: ClipSpec,
+    mode: Mode = Mode.FULL,
+    done: Callable[[str], None] = lambda _: None,
+) -> Store:
+    """Cuts every file under `root`; a store of these items and this geometry is opened as it is.
+
+    `done` is told each file's name.
+    """
+    wanted = tuple(items)
+    if out.with_suffix(".json").exists():
+        store = open_store(out)
+        if store.items == wanted and store.pixels.shape[1:3] == (spec.length, spec.size):
+            return store
+    _write(root, list(wanted), out, spec, mode, done)
     return open_store(out)
 
 
-def _write(root: Path, items: list[Item], out: Path, spec: ClipSpec, mode: Mode) -> None:
+def _write(root: Path, items: list[Item], out: Path, spec: ClipSpec, mode: Mode, done: Callable[[str], None]) -> None:
     near, far = MediapipeDetector(Range.SHORT), MediapipeDetector(Range.FULL)
     out.parent.mkdir(parents=True, exist_ok=True)
     raw, count, cuts, about = out.with_suffix(".raw"), 0, [], {}
@@ -81,6 +90,7 @@ def _write(root: Path, items: list[Item], out: Path, spec: ClipSpec, mode: Mode)
                 about[item.file] = _about(observer)
             except ScannerError as error:
                 about[item.file] = {"error": str(error)}
+            done(item.file)
     near.close()
     far.close()
     shape = (count, spec.length, spec.size, spec.size, 3)
@@ -107,29 +117,3 @@ def open_store(out: Path) -> Store:
         items=tuple(Item(**row) for row in table["items"]),
         about=table["about"],
     )
-
-
-def held_out_items(corpus: Path) -> list[Item]:
-    """Real clips of the people who calibrate, and outputs of the generators that choose between designs."""
-    sources = read_corpus(corpus)
-    given = roles(sources)
-    return [
-        Item(
-            f"{s.kind}/{s.path.name}", s.fake, "dev" if s.fake else "real", s.method, s.person, f"{s.method}:{s.person}"
-        )
-        for s in sources
-        if given[s.path] in {Role.DEV, Role.CALIBRATE}
-    ]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpus", type=Path)
-    parser.add_argument("store", type=Path)
-    args = parser.parse_args()
-    store = cut_files(args.corpus, held_out_items(args.corpus), args.store, ClipSpec())
-    print(f"{len(store.cuts)} clips of {len(store.items)} files")
-
-
-if __name__ == "__main__":
-    main()

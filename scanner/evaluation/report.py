@@ -1,14 +1,28 @@
-"""Figures as Markdown and plots."""
+"""Figures as JSON, Markdown and plots."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.training.metrics import roc
+from scanner.evaluation.evaluate import Scored
+from scanner.evaluation.metrics import roc, sigmoid
+from scanner.inference.card import Card
+
+
+def write_report(found: dict[str, Any], scored: Scored, card: Card, out: Path) -> None:
+    """report.json, report.md, scores.json (file → logit) and plots.png in the folder `out`."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.json").write_text(json.dumps(found, indent=1))
+    (out / "report.md").write_text(markdown(found))
+    by_file = {item.file: float(score) for item, score in zip(scored.items, scored.scores, strict=True)}
+    (out / "scores.json").write_text(json.dumps(by_file))
+    chances = sigmoid(card.calibration.slope * scored.scores + card.calibration.bias)
+    plots(scored.scores, chances, scored.labels, out)
 
 
 def markdown(found: dict[str, Any]) -> str:
@@ -35,7 +49,19 @@ def markdown(found: dict[str, Any]) -> str:
             lines.append(
                 f"| {bold} | {row['fakes']} | {row['auc']:.3f} | {row['interval'][0]:.2f}–{row['interval'][1]:.2f} |"
             )
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *_robust(found.get("robustness")), ""])
+
+
+def _robust(table: dict[str, Any] | None) -> list[str]:
+    """AUC at five levels of what a video suffers on its way."""
+    if table is None:
+        return []
+    head = [f"\nRobustness: AUC on {table['files']} files, clean {table['clean']:.3f}\n"]
+    head += ["| change | 1 | 2 | 3 | 4 | 5 | mean |", "|---|---|---|---|---|---|---|"]
+    rows = [
+        f"| {name} | {' | '.join(f'{v:.3f}' for v in row)} | {np.mean(row):.3f} |" for name, row in table["auc"].items()
+    ]
+    return head + rows
 
 
 def _two(found: dict[str, Any], first: str, second: str) -> str:
@@ -43,7 +69,7 @@ def _two(found: dict[str, Any], first: str, second: str) -> str:
 
 
 def plots(scores: NDArray[np.float64], chances: NDArray[np.float64], labels: NDArray[np.int64], folder: Path) -> None:
-    """roc.png, scores.png and reliability.png."""
+    """plots.png: ROC, histograms of scores, reliability."""
     import matplotlib as mpl  # noqa: PLC0415  # slow to import
 
     mpl.use("Agg")

@@ -1,16 +1,9 @@
-"""Measures an exported model on labelled files, cut by the production observer.
-
-    python -m scanner.training.evaluate MODEL ROOT LABELS --store STORE --out REPORT [--controls]
-
-LABELS is a CSV with `file,label` (real or fake) and, where known, `family,method,person,pair,source`. Every figure is
-per file: the mean logit of each face over the file, the most suspicious face of it.
+"""What a model is worth on labelled files. Every figure is per file: the mean logit of each face over the file, the
+most suspicious face of it.
 """
 
 from __future__ import annotations
 
-import argparse
-import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scanner.evaluation.controls import CONTROLS, metadata_auc
+from scanner.evaluation.crops import Item, Store
+from scanner.evaluation.files import file_scores
+from scanner.evaluation.metrics import auc, average_precision, bootstrap, ece, eer, pair_accuracy, sigmoid, tpr_at
+from scanner.evaluation.onnx_scorer import Change, score_store
 from scanner.inference.card import Card, read_card
-from scanner.training.calibrate import sigmoid
-from scanner.training.controls import CONTROLS, metadata_auc
-from scanner.training.crops import Item, Store, cut_files
-from scanner.training.metrics import auc, average_precision, bootstrap, ece, eer, pair_accuracy, tpr_at
-from scanner.training.onnx_scorer import Change, score_store
-from scanner.training.report import markdown, plots
-from scanner.training.scoring import file_scores
 
 LEAST_CLIPS = 5  # a method with fewer files is listed, but is nobody's worst method
 
@@ -47,25 +38,6 @@ class Scored:
         """Those where `keep` is true."""
         items = tuple(item for item, kept in zip(self.items, keep, strict=True) if kept)
         return Scored(items, self.scores[np.array(keep, bool)])
-
-
-def read_labels(table: Path) -> list[Item]:
-    """The rows of a label file."""
-    with table.open(newline="") as lines:
-        return [_item(row) for row in csv.DictReader(lines)]
-
-
-def _item(row: dict[str, str]) -> Item:
-    fake = row["label"] == "fake"
-    return Item(
-        file=row["file"],
-        fake=fake,
-        family=(row.get("family") or "unknown") if fake else "real",
-        method=row.get("method") or ("unknown" if fake else ""),
-        person=row.get("person") or row["file"],
-        source=row.get("source") or row["file"],
-        pair=row.get("pair") or "",
-    )
 
 
 def score_files(folder: Path, store: Store, change: Change | None = None) -> Scored:
@@ -155,32 +127,3 @@ def for_card(found: dict[str, Any], command: str) -> dict[str, Any]:
         "real_called_manipulated": round(found["real_called_manipulated"], 3),
     }
     return {**lines, **{f"auc_{name}": round(row["auc"], 3) for name, row in found["families"].items()}}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path)
-    parser.add_argument("root", type=Path)
-    parser.add_argument("labels", type=Path)
-    parser.add_argument("--store", type=Path, required=True, help="where the cut clips are kept between runs")
-    parser.add_argument("--out", type=Path, required=True, help="folder of report.json, report.md and plots")
-    parser.add_argument("--controls", action="store_true", help="score the shortcut controls too")
-    args = parser.parse_args()
-    card = read_card(args.model)
-    store = cut_files(args.root, read_labels(args.labels), args.store, card.spec)
-    found, scored = evaluate(args.model, store, controls=args.controls)
-    command = "python -m scanner.training.evaluate MODEL val/clips val/labels.csv --store S --out R"
-    found["card"] = for_card(found, command)
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "report.json").write_text(json.dumps(found, indent=1))
-    (args.out / "report.md").write_text(markdown(found))
-    (args.out / "scores.json").write_text(
-        json.dumps({item.file: float(score) for item, score in zip(scored.items, scored.scores, strict=True)})
-    )
-    chances = sigmoid(card.calibration.slope * scored.scores + card.calibration.bias)
-    plots(scored.scores, chances, scored.labels, args.out)
-    print(markdown(found))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,15 +1,11 @@
 """How much a model keeps when its input suffers: the seven DeeperForensics perturbations and a live ladder.
 
-    python -m scanner.training.robustness MODEL ROOT LABELS --work FOLDER --out REPORT.json [--files 40]
-
 Whole frames are changed before anything is cut (as EndlessSora/DeeperForensics-1.0 does), each change at five levels;
 a ladder rung is one real H.264 encode at a bit rate and height that live platforms use.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -21,11 +17,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from scanner.evaluation.crops import Item, cut_files
+from scanner.evaluation.evaluate import score_files
+from scanner.evaluation.metrics import auc
+from scanner.evaluation.video import encode, read_video
 from scanner.inference.card import read_card
-from scanner.training.crops import Item, cut_files
-from scanner.training.evaluate import read_labels, score_files
-from scanner.training.metrics import auc
-from scanner.training.video import encode, read_video
 
 Picture: TypeAlias = NDArray[np.uint8]
 Perturb: TypeAlias = Callable[[Picture, float, Generator], Picture]
@@ -86,6 +82,8 @@ PERTURBATIONS: Final[dict[str, tuple[Perturb, tuple[float, ...]]]] = {
 CRFS: Final = (30, 32, 35, 38, 40)
 LADDER: Final = ((2500, 720), (1000, 480), (500, 360), (250, 240), (120, 144))
 """kb/s and height of a live ladder."""
+CELLS: Final = 5 * (len(PERTURBATIONS) + 2)
+"""Cells of the whole table."""
 _KEPT: Final = {"crf": "12", "preset": "ultrafast", "g": "50"}
 """How a perturbed file is stored: close to lossless, so that only the perturbation counts."""
 
@@ -167,30 +165,15 @@ def cell(folder: Path, root: Path, items: list[Item], variant: Variant, work: Pa
     return auc(scored.scores, scored.labels)
 
 
-def table(folder: Path, root: Path, items: list[Item], work: Path) -> dict[str, Any]:
-    """Variant → AUC at its five levels, and how much of the clean AUC each keeps on average."""
+def table(
+    folder: Path, root: Path, items: list[Item], work: Path, done: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Variant → AUC at its five levels, and the mean of each; `done` is told each cell's name."""
     spec = read_card(folder).spec
     clean = score_files(folder, cut_files(root, items, work / "clean", spec))
     base = auc(clean.scores, clean.labels)
     rows: dict[str, list[float]] = {}
     for variant in variants():
         rows.setdefault(variant.name, []).append(cell(folder, root, items, variant, work))
-        print(variant.name, variant.level, round(rows[variant.name][-1], 3), flush=True)
+        done(f"{variant.name} {variant.level}")
     return {"files": len(items), "clean": base, "auc": rows, "mean": {k: float(np.mean(v)) for k, v in rows.items()}}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path)
-    parser.add_argument("root", type=Path)
-    parser.add_argument("labels", type=Path)
-    parser.add_argument("--work", type=Path, required=True, help="where changed files and their clips are kept")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--files", type=int, default=40)
-    args = parser.parse_args()
-    items = some_of(read_labels(args.labels), args.files)
-    args.out.write_text(json.dumps(table(args.model, args.root, items, args.work), indent=1))
-
-
-if __name__ == "__main__":
-    main()

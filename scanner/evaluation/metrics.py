@@ -96,3 +96,8 @@ def pair_accuracy(scores: dict[str, float], pairs: list[tuple[str, str]]) -> flo
         return float("nan")
     wins = [(scores[fake] > scores[real]) + 0.5 * (scores[fake] == scores[real]) for fake, real in pairs]
     return float(np.mean(wins))
+
+
+def sigmoid(logits: Scores) -> Scores:
+    """1 / (1 + exp(−x))."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))), np.float64)

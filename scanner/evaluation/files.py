@@ -1,0 +1,37 @@
+"""How the clips of a file become one score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanner.evaluation.crops import Cut, Store
+
+
+def file_scores(cuts: Sequence[Cut], logits: NDArray[np.float64]) -> dict[str, float]:
+    """File → score: the mean logit of each face over the file, the most suspicious face of those seen long enough.
+
+    A face counts when it has at least half as many clips as the face with the most.
+    """
+    faces: dict[str, dict[int, list[float]]] = {}
+    for cut, logit in zip(cuts, logits.tolist(), strict=True):
+        faces.setdefault(cut.file, {}).setdefault(cut.tracklet, []).append(logit)
+    scores = {}
+    for file, tracks in faces.items():
+        most = max(len(values) for values in tracks.values())
+        scores[file] = max(float(np.mean(v)) for v in tracks.values() if 2 * len(v) >= most)
+    return scores
+
+
+def thinned(store: Store, per_file: int) -> list[int]:
+    """Places of at most `per_file` clips of each file, spread evenly: for quick looks while training."""
+    places: dict[str, list[int]] = {}
+    for place, cut in enumerate(store.cuts):
+        places.setdefault(cut.file, []).append(place)
+    chosen: list[int] = []
+    for rows in places.values():
+        take = np.unique(np.linspace(0, len(rows) - 1, min(per_file, len(rows))).round().astype(int))
+        chosen.extend(rows[k] for k in take)
+    return chosen
