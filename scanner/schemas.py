@@ -29,6 +29,7 @@ def documents() -> dict[str, str]:
         "verdict.v1": wire.VERDICT,
         "alert.v1": wire.ALERT,
         "state.v1": wire.STATE,
+        "review.v1": wire.REVIEW,
         "scan.summary.v1": wire.SUMMARY,
         "scan.error.v1": wire.FAILURE,
     }
@@ -58,6 +59,7 @@ def asyncapi() -> Json:
             "alerts": _channel(topics.alerts, "alert"),
             "states": _channel(topics.states, "state", cleanup="compact"),
             "deadletters": _channel(topics.deadletters, "deadletter"),
+            "reviews": _channel(topics.reviews, "review"),
         },
         "operations": {
             "takeSegment": _operation("receive", "segments", "Each segment is answered exactly once."),
@@ -65,6 +67,7 @@ def asyncapi() -> Json:
             "giveAlert": _operation("send", "alerts", "Evidence crossed the alarm level, or calm returned."),
             "keepState": _operation("send", "states", "What is remembered of a stream; the last record counts."),
             "giveDeadLetter": _operation("send", "deadletters", "The segment got no verdict, and why."),
+            "takeReview": _operation("receive", "reviews", "A person's decision on a verdict; added, never changed."),
         },
         "components": {"messages": _messages()},
     }
@@ -76,6 +79,7 @@ def _messages() -> Json:
         "verdict": _message(Type.VERDICT, {}, JSON_TYPE, {"$ref": "./verdict.v1.json"}),
         "alert": _message(Type.ALERT, {}, JSON_TYPE, {"$ref": "./alert.v1.json"}),
         "state": _message(Type.STATE, {}, JSON_TYPE, {"$ref": "./state.v1.json"}),
+        "review": _message(Type.REVIEW, {}, JSON_TYPE, {"$ref": "./review.v1.json"}),
         "deadletter": _message(
             Type.DEADLETTER, _deadletter_headers(), "video/mp4", _bytes("The value of the record that was refused.")
         ),

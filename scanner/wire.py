@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from scanner.core.errors import ScannerError, SegmentInvalidError
+from scanner.core.review import Review
 from scanner.core.summary import Summary
 from scanner.core.types import (
     Alert,
@@ -53,6 +54,7 @@ class Type(StrEnum):
     ALERT = "scanner.alert.v1"
     STATE = "scanner.state.v1"
     DEADLETTER = "scanner.deadletter.v1"
+    REVIEW = "scanner.review.v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,12 @@ class Failure:
 VERDICT: TypeAdapter[Verdict] = TypeAdapter(Verdict)
 ALERT: TypeAdapter[Alert] = TypeAdapter(Alert)
 STATE: TypeAdapter[StreamState] = TypeAdapter(StreamState)
+REVIEW: TypeAdapter[Review] = TypeAdapter(Review)
 SUMMARY: TypeAdapter[Summary] = TypeAdapter(Summary)
 FAILURE: TypeAdapter[Failure] = TypeAdapter(Failure)
 
 
-def json_of(value: Verdict | Alert | StreamState | Summary | Failure) -> bytes:
+def json_of(value: Verdict | Alert | StreamState | Review | Summary | Failure) -> bytes:
     """One line of JSON, keys in the order of the type's fields."""
     adapter: TypeAdapter[Any] = _ADAPTERS[type(value)]
     return adapter.dump_json(value)
@@ -82,6 +85,7 @@ _ADAPTERS: Mapping[type, TypeAdapter[Any]] = {
     Verdict: VERDICT,
     Alert: ALERT,
     StreamState: STATE,
+    Review: REVIEW,
     Summary: SUMMARY,
     Failure: FAILURE,
 }
@@ -211,6 +215,10 @@ def state_record(state: StreamState, topic: str, *, at_ms: int) -> Record:
     return _json_record(state, topic, state.stream_id, f"{state.stream_id}/{state.next_sequence}", Type.STATE, at_ms)
 
 
+def review_record(review: Review, topic: str, *, at_ms: int) -> Record:
+    return _json_record(review, topic, review.stream_id, review.review_id, Type.REVIEW, at_ms)
+
+
 def verdict_of(record: Record) -> Verdict:
     """Raises SegmentInvalidError when the value is not a verdict."""
     return _parsed(VERDICT, record)
@@ -222,6 +230,14 @@ def alert_of(record: Record) -> Alert:
 
 def state_of(record: Record) -> StreamState:
     return _parsed(STATE, record)
+
+
+def review_of(record: Record) -> Review:
+    """Raises SegmentInvalidError when the value is not a review, or lies under another stream's key."""
+    review = _parsed(REVIEW, record)
+    if record.key != review.stream_id.encode():
+        raise SegmentInvalidError(f"record on {record.topic}: key {record.key[:60]!r} is not {review.stream_id!r:.60}")
+    return review
 
 
 def _parsed(adapter: TypeAdapter[ValueT], record: Record) -> ValueT:
@@ -281,7 +297,7 @@ def deadletter_record(
 
 
 def _json_record(
-    value: Verdict | Alert | StreamState, topic: str, key: str, event_id: str, kind: Type, at_ms: int
+    value: Verdict | Alert | StreamState | Review, topic: str, key: str, event_id: str, kind: Type, at_ms: int
 ) -> Record:
     headers = {**_cloud_event(event_id, "scanner", kind, at_ms), "content-type": JSON_TYPE}
     return Record(topic, key.encode(), json_of(value), tuple((k, v.encode()) for k, v in headers.items()))

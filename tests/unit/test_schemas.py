@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 
 from scanner import wire
 from scanner.core.errors import MediaError
+from scanner.core.review import Decision, Review
 from scanner.core.types import (
     Alert,
     Claim,
@@ -47,6 +48,7 @@ VERDICT = Verdict(
 )  # fmt: skip
 ALERT = Alert("a", Edge.RAISED, "cam", None, 3, 6000, 9.9, (SPAN,), "v")
 STATE = StreamState("cam", tracks=(TrackState("1", (0.1, 0.1, 0.5, 0.5), 2000, (0.5,)),))
+REVIEW = Review("v", "cam", 0, Decision.REJECT, "mod-7", "a filter, no forgery", 1, supersedes="0" * 32)
 PLAIN = Segment("cam", 0, 0, b"bytes", hashlib.sha256(b"bytes").hexdigest())
 RICH = Segment(
     "cam", 1, 2000, b"", "2" * 64, captured_at_ms=1, end_of_stream=True, claim=Claim("s3://b/k", 7, "2" * 64),
@@ -68,6 +70,7 @@ def records() -> dict[str, list[Record]]:
         "verdict": [wire.verdict_record(VERDICT, "scanner.verdicts", at_ms=1)],
         "alert": [wire.alert_record(ALERT, "scanner.alerts", at_ms=1)],
         "state": [wire.state_record(STATE, "scanner.states", at_ms=1)],
+        "review": [wire.review_record(REVIEW, "scanner.reviews", at_ms=1)],
         "deadletter": [wire.deadletter_record(refused, letter, "scanner.deadletters", at_ms=1)],
     }
 
@@ -118,10 +121,9 @@ def test_a_verdict_with_another_label_breaks_the_schema() -> None:
     assert not checked(schema).is_valid({name: value for name, value in said.items() if name != "verdict_id"})
 
 
-def test_every_topic_but_the_reviews_has_a_channel() -> None:
-    # Reviews get theirs with their type.
+def test_every_topic_has_a_channel() -> None:
     addresses = {channel["address"] for channel in asyncapi()["channels"].values()}
-    assert addresses == {field.default for field in fields(wire.Topics)} - {"scanner.reviews"}
+    assert addresses == {field.default for field in fields(wire.Topics)}
 
 
 def test_every_reference_in_the_asyncapi_document_leads_somewhere() -> None:
