@@ -50,6 +50,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._owed: dict[Place, deque[Debt]] = {}
+        self._offered: Payment | None = None
 
     def take(self, delivery: Delivery, now_s: float) -> Debt:
         debt = Debt(delivery, now_s)
@@ -57,7 +58,16 @@ class Ledger:
         return debt
 
     def payable(self) -> Payment | None:
-        """The answered head of every partition, or None when no head is answered."""
+        """The answered head of every partition, or None when no head is answered.
+
+        The same again until it is paid, less what was dropped: of a commit that failed nobody may know whether it
+        happened, and only the same commit can be made twice without harm.
+        """
+        if self._offered is None:
+            self._offered = self._answered()
+        return self._offered
+
+    def _answered(self) -> Payment | None:
         debts: list[Debt] = []
         offsets: dict[Place, int] = {}
         for place, owed in self._owed.items():
@@ -69,6 +79,7 @@ class Ledger:
         return Payment(tuple(debts), offsets) if debts else None
 
     def paid(self, payment: Payment) -> None:
+        self._offered = None
         gone = set(map(id, payment.debts))
         for place in payment.offsets:
             owed = self._owed.get(place)
@@ -77,8 +88,13 @@ class Ledger:
 
     def drop(self, places: Iterable[Place]) -> None:
         """Forgets partitions that somebody else answers now."""
-        for place in places:
+        gone = set(places)
+        for place in gone:
             self._owed.pop(place, None)
+        if self._offered is not None:
+            kept = tuple(debt for debt in self._offered.debts if debt.place not in gone)
+            offsets = {place: offset for place, offset in self._offered.offsets.items() if place not in gone}
+            self._offered = Payment(kept, offsets) if kept else None
 
     def owes(self, debt: Debt) -> bool:
         """Whether the debt is still ours: its partition was not revoked meanwhile."""

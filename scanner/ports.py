@@ -124,7 +124,14 @@ class Subscription(Protocol):
     def resume(self, places: Iterable[Place]) -> None: ...
 
     def commit(self, outputs: Sequence[Record], offsets: Mapping[Place, int]) -> None:
-        """Makes outputs durable and moves the group to `offsets` (next to read). Raises BrokerUnavailableError."""
+        """Atomic: readers see all outputs and the group stands at `offsets` (next to read), or nothing has happened.
+
+        Raises:
+            BrokerUnavailableError: everything or nothing has happened. Commit exactly the same again, less what was
+                revoked meanwhile: what had happened is not done twice.
+            MembershipLostError: the offsets are not this member's to move; nothing has happened.
+            ScannerError: refused; nothing has happened.
+        """
 
     def close(self) -> None:
         """Leaves the group. Uncommitted records are delivered again, to somebody else."""
@@ -147,7 +154,10 @@ class Reader(Protocol):
     def poll(self, timeout_s: float, limit: int) -> list[Delivery]: ...
 
     def at_end(self) -> bool:
-        """Whether everything that was there when this was asked has been read."""
+        """Whether everything that was there when this was asked has been read.
+
+        Commits that were under way when reading began are waited for.
+        """
 
     def close(self) -> None: ...
 

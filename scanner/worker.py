@@ -3,7 +3,11 @@
 One thread owns the bus: it polls, judges and commits. Looking (decode, score) happens on a pool of threads, each
 waiting for a decode cell. Streams are judged in their own order; different streams do not wait for each other.
 
-    poll ─▶ read record ─▶ look (many at once) ─▶ judge (in stream order) ─▶ commit (in partition order)
+    1. poll ─▶ 2. look (many at once) ─▶ 3. judge (in stream order) ─▶ 4. commit (in partition order)
+
+A commit is one transaction: verdicts, alerts, states, dead letters and the offsets of the segments they answer. What
+is not committed when a worker dies was never there, and its partitions' next owner begins with what was: the offsets,
+and the states that belong to them.
 """
 
 from __future__ import annotations

@@ -203,6 +203,46 @@ def test_outputs_are_there_when_commit_returns(bus: Bus, topic: str, group: str)
     assert [d.record for d in found] == [Record(answers, b"k", b"answer", (("h", b"1"),))]
 
 
+def test_a_commit_that_is_refused_shows_nothing_and_moves_nothing(bus: Bus, topic: str, group: str) -> None:
+    answers, key = created(bus, 1), "k"
+    publish(bus, topic, (key, b"question"))
+    other = (topic, (partition_of(key.encode(), 4) + 1) % 4)
+    with closing(bus.subscribe([topic], group, one := Watcher())) as first:
+        got = take(first, 1)
+        settle([first], lambda: len(one.owned) == 4)
+        with closing(bus.subscribe([topic], group, two := Watcher())) as second:
+            settle([first, second], lambda: len(one.owned) == len(two.owned) == 2)
+            mine = other if other in one.owned else (topic, partition_of(key.encode(), 4))
+            theirs = next(iter(two.owned))
+            output = Record(answers, b"k", b"answer")
+            with pytest.raises(MembershipLostError):
+                first.commit([output], {theirs: 1})
+            with pytest.raises(TopicMissingError, match="no-such-topic"):
+                first.commit([output, Record("no-such-topic", b"k", b"answer")], {mine: 1})
+            assert len(got) == 1
+            assert sum(bus.lag(topic, group).values()) == 1
+            first.commit([Record(answers, b"k", b"afterwards")], {})
+    with closing(bus.reader([answers], from_beginning=True)) as reader:
+        found = gather([reader], lambda _: reader.at_end())  # type: ignore[list-item]
+    assert [d.record.value for d in found] == [b"afterwards"]
+
+
+def test_outputs_to_many_topics_and_partitions_come_together(bus: Bus, topic: str, group: str) -> None:
+    answers, notes = created(bus, 4), created(bus, 2, compacted=True)
+    publish(bus, topic, *((f"{i}", b"question") for i in range(20)))
+    with closing(bus.subscribe([topic], group)) as member:
+        for _ in range(4):
+            got = take(member, 5, limit=5)
+            outputs = [Record(answers, d.record.key, b"answer") for d in got]
+            member.commit([*outputs, *(Record(notes, d.record.key, b"note") for d in got)], next_offsets(got))
+    with closing(bus.reader([answers, notes], from_beginning=True)) as reader:
+        found = gather([reader], lambda _: reader.at_end())  # type: ignore[list-item]
+    assert sorted((d.record.key, d.record.value) for d in found) == sorted(
+        (f"{i}".encode(), said) for i in range(20) for said in (b"answer", b"note")
+    )
+    assert sum(bus.lag(topic, group).values()) == 0
+
+
 def test_groups_do_not_disturb_each_other(bus: Bus, topic: str, group: str) -> None:
     publish(bus, topic, ("k", b"0"))
     with closing(bus.subscribe([topic], group)) as member:

@@ -55,3 +55,19 @@ def test_a_revoked_partition_is_forgotten() -> None:
     ledger.drop([("segments", 0)])
     assert not ledger.owes(debt)
     assert ledger.pending_bytes == 0
+
+
+def test_a_payment_is_the_same_until_it_is_made_less_what_was_dropped() -> None:
+    ledger = Ledger()
+    here, there, later = (ledger.take(delivery(*place), 0.0) for place in ((0, 1), (1, 7), (0, 2)))
+    answered(here, b"a")
+    answered(there, b"b")
+    offered = ledger.payable()
+    answered(later, b"c")
+    assert ledger.payable() is offered
+    ledger.drop([("segments", 1)])
+    left = ledger.payable()
+    assert left is not None
+    assert (left.offsets, [record.value for record in left.outputs]) == ({("segments", 0): 2}, [b"a"])
+    ledger.paid(left)
+    assert [record.value for record in ledger.payable().outputs] == [b"c"]

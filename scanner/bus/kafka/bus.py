@@ -31,7 +31,7 @@ class KafkaBus:
 
     def subscribe(self, topics: Sequence[str], group: str, listener: Assignments | None = None) -> KafkaSubscription:
         self._places(topics)
-        return KafkaSubscription(self._config, topics, group, listener, self.publisher())
+        return KafkaSubscription(self._config, topics, group, listener, self._require)
 
     def publisher(self) -> KafkaPublisher:
         return KafkaPublisher(self._config, self._require)
@@ -46,7 +46,9 @@ class KafkaBus:
     ) -> KafkaReader:
         places = self._places(topics)
         chosen = [place for place in places if partitions is None or place.partition in partitions]
-        return KafkaReader(self._config, chosen, from_beginning=from_beginning, since_ms=since_ms)
+        return KafkaReader(
+            self._config, chosen, self._written(chosen), from_beginning=from_beginning, since_ms=since_ms
+        )
 
     def fetch(self, source: Source) -> Delivery | None:
         if source.partition not in {place.partition for place in self._places([source.topic])}:
@@ -80,6 +82,14 @@ class KafkaBus:
             committed = done[place].offset if place in done else -1
             behind[place_of(place)] = max(0, last[place].offset - max(committed, first[place].offset))
         return behind
+
+    def _written(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """The end of what is written now, open transactions included."""
+        with self._admin("find the end") as admin:
+            ends = admin.list_partition_offsets(
+                dict.fromkeys(places, OffsetSpec.LATEST), isolation_level=IsolationLevel.READ_UNCOMMITTED
+            )
+        return {place: ends[place].offset for place in places}
 
     def _insist(self, ask: Callable[[], Any]) -> Any:
         """Asks again while the broker says "not yet": a fresh one has no group coordinator for a second or two."""

@@ -17,6 +17,7 @@ SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 # Headers and framing beside the largest value: a segment's headers are under 4 KiB but for aigc-label and c2pa.
 _ENVELOPE_BYTES = 256 * 1024
 _DELIVERY_MS = 120_000
+_TRANSACTION_GRACE_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class KafkaConfig:
 
     bootstrap_servers: tuple[str, ...] = ("localhost:9092",)
     instance: str | None = None
-    """static member name: a restart within the session keeps its partitions"""
+    """a worker slot's name: its static membership and its transactions. A restart within the session keeps its
+    partitions, and ends at once what the process before left open"""
     security_protocol: SecurityProtocol = "PLAINTEXT"
     sasl_mechanism: SaslMechanism | None = None
     username: str | None = None
@@ -118,6 +120,15 @@ class KafkaConfig:
             "max_block_ms": self.deadline_ms,
             # Longer than a slow link takes over `inflight_bytes`; who cannot wait so long flushes with a deadline.
             "delivery_timeout_ms": max(_DELIVERY_MS, self.deadline_ms),
+        }
+
+    def transactional(self, name: str) -> Mapping[str, Any]:
+        """What a producer of transactions is told; `name` is its transactional id."""
+        return {
+            **self.producer(),
+            "transactional_id": name,
+            # One that its worker did not live to end holds up the readers behind it for so long.
+            "transaction_timeout_ms": self.deadline_ms + _TRANSACTION_GRACE_MS,
         }
 
 

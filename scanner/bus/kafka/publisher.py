@@ -41,7 +41,7 @@ class KafkaPublisher:
             self._require(record.topic)
             self._known.add(record.topic)
         producer = self._producer = self._producer or self._connected()
-        size = _size(record)
+        size = size_of(record)
         self._reserve(size)
         try:
             with ours(f"publish to {record.topic}"):
@@ -69,11 +69,7 @@ class KafkaPublisher:
         producer, self._producer = self._producer, None
         if producer is None:
             return
-        try:
-            producer.close(timeout=_CLOSE_S)
-        except KafkaError:  # what is unflushed keeps kafka-python's own close from ending the thread
-            producer._sender.force_close()  # noqa: SLF001
-            producer._sender.join(_CLOSE_S)  # noqa: SLF001
+        give_up(producer)
         with self._room:
             self._failure = None
 
@@ -108,6 +104,15 @@ class KafkaPublisher:
             raise translated(failure, "publish") from failure
 
 
-def _size(record: Record) -> int:
-    headers = sum(len(name) + len(value) for name, value in record.headers)
-    return len(record.key) + len(record.value or b"") + headers + _RECORD_OVERHEAD_BYTES
+def size_of(record: Record) -> int:
+    """Bytes that a record takes while it is under way, about."""
+    return record.size + _RECORD_OVERHEAD_BYTES
+
+
+def give_up(producer: KafkaProducer) -> None:
+    """Ends a producer and its thread, soon, whatever is under way."""
+    try:
+        producer.close(timeout=_CLOSE_S)
+    except KafkaError:  # what is unflushed keeps kafka-python's own close from ending the thread
+        producer._sender.force_close()  # noqa: SLF001
+        producer._sender.join(_CLOSE_S)  # noqa: SLF001

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kafka import KafkaConsumer, TopicPartition
 
@@ -15,17 +15,20 @@ from scanner.ports import Delivery
 
 
 class KafkaReader:
-    """Reads every partition of its topics; commits nothing."""
+    """Reads every partition of its topics, but for what was never committed; commits nothing."""
 
     def __init__(
         self,
         config: KafkaConfig,
         places: Sequence[TopicPartition],
+        written: Mapping[TopicPartition, int],
         *,
         from_beginning: bool,
         since_ms: int | None = None,
     ) -> None:
+        """`written` is the end of each partition, transactions included that are not yet decided."""
         self._config = config
+        self._written = written
         self._places = list(places)
         self._alive_at = time.monotonic()
         with ours("read"):
@@ -50,7 +53,11 @@ class KafkaReader:
     def at_end(self) -> bool:
         with ours("find the end"):
             ends = self._edges(from_beginning=False)
-            return all((self._consumer.position(place) or 0) >= end for place, end in ends.items())
+            # A transaction that was open when reading began is waited for: its group may have moved on already,
+            # while its records' partition does not know yet that they count.
+            return all(
+                (self._consumer.position(place) or 0) >= max(end, self._written[place]) for place, end in ends.items()
+            )
 
     def close(self) -> None:
         with ours("close the reader"):

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
-from kafka.structs import OffsetAndMetadata
+from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 from scanner.bus.kafka.config import KafkaConfig
 from scanner.bus.kafka.errors import ours
 from scanner.bus.kafka.joins import keep_joins
-from scanner.bus.kafka.publisher import KafkaPublisher
 from scanner.bus.kafka.records import delivery_of, place_of
+from scanner.bus.kafka.transactor import KafkaTransactor, UndecidedError
 from scanner.core.errors import MembershipLostError
 from scanner.ports import Assignments, Delivery, Place, Record
 
@@ -32,16 +33,19 @@ class KafkaSubscription:
         topics: Sequence[str],
         group: str,
         listener: Assignments | None,
-        publisher: KafkaPublisher,
+        require: Callable[[str], None],
     ) -> None:
+        """`require` raises TopicMissingError for a topic that is not there."""
         self._config = config
         self._topics = tuple(topics)
         self._listener = listener
-        self._publisher = publisher
+        self._require = require
+        self._known: set[str] = set()
+        self._transactor = KafkaTransactor(config, f"{group}.{config.instance or uuid.uuid4()}")
         self._paused: set[Place] = set()
         self._fetched: dict[TopicPartition, list[Any]] = {}
-        self._durable: dict[int, Record] = {}
-        """outputs that went out while their offsets could not follow: committed again, they are not sent again"""
+        self._undecided: dict[Place, int] = {}
+        """offsets of a commit of which nobody knows whether it happened"""
         self._alive_at = time.monotonic()
         with ours(f"join group {group}"):
             self._consumer = KafkaConsumer(**config.member(group))
@@ -71,39 +75,72 @@ class KafkaSubscription:
         self._consumer.resume(*_partitions(chosen & self._moves.owned))
 
     def commit(self, outputs: Sequence[Record], offsets: Mapping[Place, int]) -> None:
-        """1. outputs go out  2. all of them are durable  3. the group moves on.
+        """1. learn what became of a commit that was not decided  2. outputs and offsets in one transaction.
 
         While this runs no partition leaves: a rebalance waits, so that the next owner starts behind these offsets.
 
         Raises:
-            BrokerUnavailableError: nothing or everything may have happened up to step 3; commit the same again.
-            MembershipLostError: the offsets are not this member's to move; outputs may have gone out.
+            BrokerUnavailableError: everything or nothing has happened; commit exactly the same again.
+            MembershipLostError: the offsets are not this member's to move; nothing has happened.
+            BrokerRefusedError: nothing has happened.
         """
+        deadline = time.monotonic() + self._config.deadline_s
+        self._look_up(outputs)
         with self._moves.held():
-            if foreign := sorted(set(offsets) - self._moves.owned):
-                raise MembershipLostError(f"no longer this member's: {foreign}")
-            fresh = [output for output in outputs if id(output) not in self._durable]
-            for output in fresh:
-                self._publisher.publish(output)
-            if fresh:
-                self._publisher.flush(self._config.deadline_s)
-                self._durable |= {id(output): output for output in fresh}
-            with ours("commit offsets"):
-                self._consumer.commit(_committable(offsets), timeout_ms=self._config.deadline_ms)
-            self._durable.clear()
+            group = self._membership(offsets)
+            # Step 1. What an earlier commit left open is decided, then asked for.
+            if self._undecided.keys() & offsets.keys() and self._happened(offsets, deadline):
+                return
+            # Step 2. Everything or nothing.
+            try:
+                self._transactor.commit(outputs, _committable(offsets), group, deadline)
+            except UndecidedError:
+                self._undecided = dict(offsets)
+                raise
         self._alive_at = time.monotonic()
 
     def close(self) -> None:
         with ours("leave the group"):
             self._consumer.close(autocommit=False, timeout_ms=int(min(_LEAVE_S, self._config.deadline_s) * 1000))
-        self._publisher.close()
+        self._transactor.close()
+
+    def _look_up(self, outputs: Sequence[Record]) -> None:
+        for topic in {output.topic for output in outputs} - self._known:
+            self._require(topic)
+            self._known.add(topic)
+
+    def _membership(self, offsets: Mapping[Place, int]) -> ConsumerGroupMetadata:
+        """What the broker checks offsets against (KIP-447). Raises MembershipLostError."""
+        # A place that went and came back between two polls is answered by somebody else up to where it now begins.
+        moving = {place for _, places in self._moves.told for place in places}
+        if foreign := sorted(set(offsets) - self._moves.owned | set(offsets) & moving):
+            raise MembershipLostError(f"no longer this member's: {foreign}")
+        group = self._consumer.group_metadata()
+        if offsets and group.generation_id < 0:
+            # Sent without a generation, offsets would be taken without a check.
+            raise MembershipLostError("this member is out of its group")
+        return group
+
+    def _happened(self, offsets: Mapping[Place, int], deadline: float) -> bool:
+        """Whether the undecided commit went through. Raises BrokerUnavailableError while nobody can tell."""
+        self._transactor.fence(deadline)
+        undecided, left_ms = self._undecided, max(1, int((deadline - time.monotonic()) * 1000))
+        place = next(place for place in offsets if place in undecided)
+        with ours("ask what is committed"):
+            committed = self._consumer.committed(TopicPartition(*place), timeout_ms=left_ms)
+        self._undecided = {}
+        happened = committed is not None and committed >= undecided[place]
+        if happened and any(undecided.get(place) != offset for place, offset in offsets.items()):
+            raise ValueError(f"{undecided} was committed, and {dict(offsets)} is not the same again")
+        return happened
 
     def _tell_moves(self) -> None:
         while self._moves.told:
             verb, places = self._moves.told[0]
             if verb == "revoked":
-                self._durable.clear()
                 self._paused -= set(places)
+                for place in places:
+                    self._undecided.pop(place, None)
             if self._listener is not None:
                 getattr(self._listener, verb)(places)
             self._moves.told.popleft()  # not before: a listener that fails is told again

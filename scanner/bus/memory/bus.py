@@ -114,15 +114,28 @@ class MemoryBus:
         # "latest" is the end when the group first subscribed, not when a member happens to look.
         return group.committed.setdefault(place, log.first if self._start == "earliest" else log.next)
 
-    def append(self, record: Record) -> None:
-        """Waits for room up to the deadline. To be called with `changed` held."""
-        log = Log.choose(self.logs(record.topic), record.key)
-        if not self.changed.wait_for(lambda: log.make_room(record, self._needed_from(log.place)), self._deadline_s):
+    def append(self, records: Sequence[Record]) -> None:
+        """All or nothing; waits for room up to the deadline. To be called with `changed` held."""
+        chosen = [(Log.choose(self.logs(record.topic), record.key), record) for record in records]
+        sizes: dict[Place, int] = {}
+        for log, record in chosen:
+            sizes[log.place] = sizes.get(log.place, 0) + record.size
+
+        def full() -> Place | None:
+            """The first partition that has no room."""
+            rooms = (
+                (place, self.log(place).make_room(size, self._needed_from(place))) for place, size in sizes.items()
+            )
+            return next((place for place, room in rooms if not room), None)
+
+        if not self.changed.wait_for(lambda: full() is None, self._deadline_s):
+            topic, partition = full() or next(iter(sizes))
             raise BrokerUnavailableError(
-                f"{record.topic}/{log.place[1]} holds {log.bytes} bytes that a group has not committed,"
+                f"{topic}/{partition} holds {self.log((topic, partition)).bytes} bytes that a group has not committed,"
                 f" and nothing was committed for {self._deadline_s:g} s"
             )
-        log.append(record, self._clock_ms())
+        for log, record in chosen:
+            log.append(record, self._clock_ms())
         self.changed.notify_all()
 
     def _needed_from(self, place: Place) -> int | None:
@@ -145,7 +158,7 @@ class MemoryPublisher:
 
     def publish(self, record: Record) -> None:
         with self._bus.changed:
-            self._bus.append(record)
+            self._bus.append([record])
 
     def flush(self, timeout_s: float) -> None:
         """Nothing waits."""
@@ -188,8 +201,7 @@ class MemorySubscription:
         with self._bus.changed:
             if foreign := sorted(set(offsets) - self._group.owned(self._member)):
                 raise MembershipLostError(f"no longer this member's: {foreign}")
-            for output in outputs:
-                self._bus.append(output)
+            self._bus.append(outputs)
             self._group.committed.update(offsets)
             self._bus.changed.notify_all()
 

@@ -29,26 +29,26 @@ class Log:
     def first(self) -> int:
         return self._kept[0].offset if self._kept else self.next
 
-    def make_room(self, record: Record, needed_from: int | None) -> bool:
-        """Drops the oldest records that nobody needs; False when too much is left."""
-        limit = self._retention_bytes - _size(record)
+    def make_room(self, size: int, needed_from: int | None) -> bool:
+        """Drops the oldest records that nobody needs; False when too much is left for `size` bytes more."""
+        limit = self._retention_bytes - size
         dropped = 0
         left = self.bytes
         for delivery in self._kept:
             if left <= limit or not self._droppable(delivery, needed_from):
                 break
-            left -= _size(delivery.record)
+            left -= delivery.record.size
             dropped += 1
         del self._kept[:dropped]
         self.bytes = left
-        # A record larger than the whole partition may stand alone.
+        # What is larger than the whole partition may stand alone.
         return left <= limit or not self._kept or self._compacted
 
     def append(self, record: Record, at_ms: int) -> None:
         if self._compacted:
             self._forget(record.key)
         self._kept.append(Delivery(record, self.place[1], self.next, at_ms))
-        self.bytes += _size(record)
+        self.bytes += record.size
         self.next += 1
 
     def read(self, offset: int, limit: int) -> list[Delivery]:
@@ -66,9 +66,5 @@ class Log:
     def _forget(self, key: bytes) -> None:
         """A compacted topic keeps the last record of each key; here at once, on Kafka some time later."""
         kept = [delivery for delivery in self._kept if delivery.record.key != key]
-        self.bytes -= sum(_size(delivery.record) for delivery in self._kept) - sum(_size(d.record) for d in kept)
+        self.bytes -= sum(delivery.record.size for delivery in self._kept) - sum(d.record.size for d in kept)
         self._kept = kept
-
-
-def _size(record: Record) -> int:
-    return len(record.key) + len(record.value or b"") + sum(len(name) + len(value) for name, value in record.headers)
