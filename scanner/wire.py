@@ -10,7 +10,7 @@ import hashlib
 import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal, TypeVar
@@ -203,8 +203,16 @@ class _Headers:
 # Answers.
 
 
-def verdict_record(verdict: Verdict, topic: str, *, at_ms: int) -> Record:
-    return _json_record(verdict, topic, verdict.stream_id, verdict.verdict_id, Type.VERDICT, at_ms)
+LIVE_AT = "live-at-ms"
+"""on verdicts: wall clock at which the segment's last frame was live, or, when its source does not tell, at which the
+segment reached its topic; with the record's own time it tells how far behind live the verdict came"""
+
+
+def verdict_record(verdict: Verdict, topic: str, *, at_ms: int, live_at_ms: int | None = None) -> Record:
+    record = _json_record(verdict, topic, verdict.stream_id, verdict.verdict_id, Type.VERDICT, at_ms)
+    if live_at_ms is None:
+        return record
+    return replace(record, headers=(*record.headers, (LIVE_AT, str(live_at_ms).encode())))
 
 
 def alert_record(alert: Alert, topic: str, *, at_ms: int) -> Record:

@@ -32,7 +32,7 @@ from scanner.core.errors import (
     ScannerError,
     SegmentInvalidError,
 )
-from scanner.core.types import Mode, Segment, StreamState
+from scanner.core.types import Mode, Segment, StreamState, Verdict
 from scanner.ledger import Debt, Ledger, Payment
 from scanner.local import ATTEMPTS, look_again
 from scanner.pipeline import Look, Pipeline
@@ -184,7 +184,7 @@ class Worker:
         verdict = replace(conclusion.verdict, source=source, timing_ms=timing)
         topics, now = self._rules.topics, _now_ms()
         job.debt.outputs = (
-            wire.verdict_record(verdict, topics.verdicts, at_ms=now),
+            wire.verdict_record(verdict, topics.verdicts, at_ms=now, live_at_ms=_live_at_ms(job, verdict)),
             *(wire.alert_record(alert, topics.alerts, at_ms=now) for alert in conclusion.alerts),
             wire.state_record(conclusion.state, topics.states, at_ms=now),
         )
@@ -348,6 +348,12 @@ def _cancel(jobs: Iterable[_Job]) -> None:
     for job in jobs:
         if job.future is not None:
             job.future.cancel()
+
+
+def _live_at_ms(job: _Job, verdict: Verdict) -> int:
+    """When the segment's last frame was live, or, as long as its source does not tell, when it came onto the topic."""
+    captured_ms = job.segment.captured_at_ms
+    return job.debt.delivery.timestamp_ms if captured_ms is None else captured_ms + verdict.end_ms - verdict.start_ms
 
 
 def _now_ms() -> int:
