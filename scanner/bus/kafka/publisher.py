@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from kafka import KafkaProducer
@@ -69,7 +70,7 @@ class KafkaPublisher:
         producer, self._producer = self._producer, None
         if producer is None:
             return
-        give_up(producer)
+        end(producer)
         with self._room:
             self._failure = None
 
@@ -109,10 +110,18 @@ def size_of(record: Record) -> int:
     return record.size + _RECORD_OVERHEAD_BYTES
 
 
-def give_up(producer: KafkaProducer) -> None:
-    """Ends a producer and its thread, soon, whatever is under way."""
+def end(producer: KafkaProducer) -> None:
+    """Sends what is left, if that goes fast, and ends the producer and its thread."""
     try:
         producer.close(timeout=_CLOSE_S)
     except KafkaError:  # what is unflushed keeps kafka-python's own close from ending the thread
-        producer._sender.force_close()  # noqa: SLF001
-        producer._sender.join(_CLOSE_S)  # noqa: SLF001
+        give_up(producer)
+
+
+def give_up(producer: KafkaProducer) -> None:
+    """Ends a producer and its thread at once, whatever is under way."""
+    producer._sender.force_close()  # noqa: SLF001
+    producer._sender.wakeup()  # noqa: SLF001
+    producer._sender.join(_CLOSE_S)  # noqa: SLF001
+    with suppress(KafkaError):
+        producer.close(timeout=0)

@@ -10,8 +10,8 @@ into the next transaction.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from kafka import KafkaProducer, TopicPartition
@@ -20,7 +20,7 @@ from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 from scanner.bus.kafka.config import KafkaConfig
 from scanner.bus.kafka.errors import ours
-from scanner.bus.kafka.publisher import give_up, size_of
+from scanner.bus.kafka.publisher import end, give_up, size_of
 from scanner.core.errors import BrokerRefusedError, BrokerUnavailableError, ScannerError
 from scanner.ports import Record
 
@@ -70,7 +70,7 @@ class KafkaTransactor:
         producer = self.fence(deadline) if self._producer is None else self._producer
         ending = False
         try:
-            with ours("commit answers and offsets"):
+            with _ours("commit answers and offsets"):
                 producer.begin_transaction()
                 self._send(producer, outputs, deadline)
                 if offsets:
@@ -79,19 +79,17 @@ class KafkaTransactor:
                 ending = True
                 self._wait(producer, producer._transaction_manager.begin_commit(), deadline)  # noqa: SLF001
         except ScannerError as error:
-            self._give_up(abort=not ending)
+            # The broker is told of the end only if it listens; else the next producer tells it.
+            self._give_up(abort=not ending and not isinstance(error, BrokerUnavailableError))
             if ending:
                 raise UndecidedError(str(error)) from error
-            if isinstance(error, BrokerRefusedError) and not isinstance(error.__cause__, _FINAL):
-                # A transaction that lasted too long was ended by the broker, say: the next producer does better.
-                raise BrokerUnavailableError(str(error)) from error
             raise
 
     def fence(self, deadline: float) -> KafkaProducer:
         """A new producer: when this returns, whatever the one before left open is committed or aborted for good."""
         self._give_up(abort=False)
         left_ms = max(1, int((deadline - time.monotonic()) * 1000))
-        with ours(f"begin transactions as {self._name}"):
+        with _ours(f"begin transactions as {self._name}"):
             within = {"bootstrap_timeout_ms": left_ms, "max_block_ms": left_ms}
             self._producer = KafkaProducer(**{**self._config.transactional(self._name), **within})
             try:
@@ -106,7 +104,7 @@ class KafkaTransactor:
         """Between two transactions; an open one is given up."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            give_up(producer)
+            end(producer)
 
     def _send(self, producer: KafkaProducer, outputs: Sequence[Record], deadline: float) -> None:
         sent: list[Any] = []
@@ -134,6 +132,18 @@ class KafkaTransactor:
             with suppress(foreign.KafkaError):  # the next producer of this name aborts it
                 self._wait(producer, producer._transaction_manager.begin_abort(), time.monotonic() + _ABORT_S)  # noqa: SLF001
         give_up(producer)
+
+
+@contextmanager
+def _ours(doing: str) -> Iterator[None]:
+    try:
+        with ours(doing):
+            yield
+    except BrokerRefusedError as error:
+        if isinstance(error.__cause__, _FINAL):
+            raise
+        # A transaction that lasted too long was ended by the broker, say: the next producer does better.
+        raise BrokerUnavailableError(str(error)) from error.__cause__
 
 
 def _settle(producer: KafkaProducer, sent: Sequence[Any], deadline: float) -> None:
