@@ -192,6 +192,9 @@ class Bus(Protocol):
     def lag(self, topic: str, group: str) -> dict[Place, int]:
         """Records not yet committed by the group, a partition."""
 
+    def committed(self, topic: str, group: str) -> dict[Place, int]:
+        """The next offset to answer, a partition; a partition of which the group has committed nothing is left out."""
+
 
 @dataclass(frozen=True, slots=True)
 class TopicPlan:

@@ -25,6 +25,7 @@ from scanner.core.types import (
     Claim,
     Declared,
     Segment,
+    Source,
     StreamState,
     Verdict,
 )
@@ -268,6 +269,49 @@ class DeadLetter:
     attempt: int
     """1-based"""
     disposition: Literal["poison", "systemic", "timeout", "policy"] = "poison"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """What a dead letter says of the record that got no verdict."""
+
+    source: Source
+    """where the record lies"""
+    error: str
+    message: str
+    stage: str
+    attempt: int
+    disposition: str
+    omitted_bytes: int | None = None
+    """set when value and headers were too large to travel along"""
+
+
+def rejected_of(record: Record) -> Rejected:
+    """The told part of a dead letter. Raises SegmentInvalidError, naming the header."""
+    headers = _Headers(record.headers)
+    omitted = headers.text("scanner-value-omitted")
+    return Rejected(
+        source=Source(
+            headers.need("__streams.errors.topic"),
+            headers.number("__streams.errors.partition", headers.need("__streams.errors.partition")),
+            headers.number("__streams.errors.offset", headers.need("__streams.errors.offset")),
+        ),
+        error=headers.need("__streams.errors.exception"),
+        message=headers.text("__streams.errors.message") or "",
+        stage=headers.need("scanner-stage"),
+        attempt=headers.number("scanner-attempt", headers.need("scanner-attempt")),
+        disposition=headers.need("scanner-disposition"),
+        omitted_bytes=None if omitted is None else headers.number("scanner-value-omitted", omitted),
+    )
+
+
+REDRIVEN = "scanner-redriven-from"
+"""header of a segment that was put on its topic again: topic/partition/offset of the dead letter"""
+
+
+def redriven_from(record: Record) -> str | None:
+    """The coordinates of the dead letter that this record was redriven from."""
+    return next((value.decode(errors="replace") for name, value in record.headers if name == REDRIVEN), None)
 
 
 LONGEST_TOLD = 2000  # characters of an error's message; of its trace, twice as many

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.progress import (
@@ -74,3 +74,13 @@ def shown_progress() -> Iterator[Progress]:
     )
     with Bars(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
         yield Progress(bars)
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int], None]]:
+    """A count that grows, for what has no known end."""
+    began = time.monotonic()
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} {task.description}", markup=False))
+    with Bars(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
+        task = bars.add_task(what, total=None, visible=False)
+        yield lambda count: bars.update(task, completed=count, visible=time.monotonic() - began > SHOWN_AFTER_S)

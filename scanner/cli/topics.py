@@ -1,15 +1,20 @@
-"""`scanner topics create|lag`: the topics the scanner needs, and how far a group is behind."""
+"""`scanner topics create|lag|verify`: the topics the scanner needs, the lag of a group, the proof of its answers."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scanner.cli.common import AsJson, SettingsFile, settings_from, wants_json, write_line
+from scanner.cli.common import AsJson, Exit, SettingsFile, settings_from, shown, wants_json, write_line
 
-app = typer.Typer(help="Create topics; see how far workers are behind.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from scanner.core.answers import Proof
+
+app = typer.Typer(
+    help="Create topics; see how far workers are behind; prove that every segment was answered.", no_args_is_help=True
+)
 
 Bootstrap = Annotated[str | None, typer.Option("--bootstrap", help="Brokers, host:port,…", show_default=False)]
 
@@ -51,6 +56,62 @@ def lag(
             write_line(json.dumps(line).encode())
     else:
         _print_table(behind, chosen.kafka.group)
+
+
+@app.command()
+def verify(
+    group: Annotated[str | None, typer.Option(help="Consumer group; the workers' by default.")] = None,
+    patience: Annotated[float, typer.Option(min=0, help="Seconds to wait for a transaction that stays open.")] = 45.0,
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Prove that every segment up to the group's offsets has one verdict or one dead letter, and nothing else is said.
+
+    Workers may be at work meanwhile. Losses upstream (gaps in a stream's sequence) are listed and are no fault. Exit
+    code 0 when the proof holds, 1 when it does not.
+    """
+    from scanner.assembly.bus import kafka_bus, topics_of
+    from scanner.cli.progress import counting
+    from scanner.verify import verify as prove
+
+    chosen = settings_from(settings, kafka_bootstrap_servers=bootstrap, kafka_group=group)
+    with counting("records read") as told:
+        proof = prove(kafka_bus(chosen), topics_of(chosen), chosen.kafka.group, patience_s=patience, told=told)
+    if wants_json(as_json):
+        _write_proof(proof)
+    else:
+        _print_proof(proof)
+    if not proof.holds:
+        raise typer.Exit(Exit.FOUND)
+
+
+def _write_proof(proof: Proof) -> None:
+    from dataclasses import asdict
+
+    for finding in proof.findings:
+        write_line(json.dumps({"type": "finding", **asdict(finding)}).encode())
+    totals = {name: value for name, value in asdict(proof).items() if name != "findings"}
+    write_line(json.dumps({"type": "proof", "holds": proof.holds, **totals, **proof.counts()}).encode())
+
+
+def _print_proof(proof: Proof) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name in ("segments", "verdicts", "dead_letters", "pending", "expired"):
+        table.add_row(name.replace("_", " "), str(getattr(proof, name)))
+    for name, count in proof.counts().items():
+        table.add_row(name.replace("_", " "), f"[yellow]{count}[/]" if count else "0")
+    console = Console()
+    for finding in proof.findings:
+        where = "" if finding.offset is None else f" (partition {finding.partition}, offset {finding.offset})"
+        console.print(shown(f"{finding.kind.value}: {finding.what}{where}"), markup=False, soft_wrap=True)
+    console.print(table)
+    console.print(
+        "[green]every segment has exactly one answer[/]" if proof.holds else "[red]the proof does not hold[/]"
+    )
 
 
 def _print_table(behind: dict[tuple[str, int], int], group: str) -> None:

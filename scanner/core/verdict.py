@@ -137,8 +137,12 @@ def nothing_seen(mode: Mode) -> Observation:
 
 def verdict_id(segment: Segment, mode: Mode, judge: Judge) -> str:
     """32 hex digits: the same stream, place, bytes, coverage, model and policy always give the same."""
-    facts = [segment.stream_id, str(segment.sequence), segment.sha256, mode, judge.model.sha256, judge.policy.sha256]
-    return _digest("\n".join(facts))[:32]
+    return identity(segment.stream_id, segment.sequence, segment.sha256, mode, judge.model.sha256, judge.policy.sha256)
+
+
+def identity(stream_id: str, sequence: int, sha256: str, mode: Mode, model_sha256: str, policy_sha256: str) -> str:
+    """The facts that a verdict's id stands for, hashed."""
+    return _digest("\n".join([stream_id, str(sequence), sha256, mode, model_sha256, policy_sha256]))[:32]
 
 
 def label_of(score: float | None, policy: Policy) -> Label:

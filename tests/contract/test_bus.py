@@ -465,3 +465,13 @@ def test_a_record_is_fetched_by_its_coordinates(bus: Bus, topic: str) -> None:
     assert (found.record.value, found.offset, found.partition) == (b"3", 3, partition)
     for lost in (Source(topic, partition, 5), Source(topic, 99, 0), Source(topic, (partition + 1) % 4, 0)):
         assert bus.fetch(lost) is None
+
+
+def test_what_is_committed_is_told_by_partition(bus: Bus, topic: str, group: str) -> None:
+    publish(bus, topic, *((f"{i}", b"x") for i in range(12)))
+    with closing(bus.subscribe([topic], group)) as member:
+        ends = next_offsets(take(member, 12))
+        chosen = dict(list(ends.items())[:1])
+        member.commit([], chosen)
+    assert chosen.items() <= bus.committed(topic, group).items()
+    assert all(offset == 0 for place, offset in bus.committed(topic, group).items() if place not in chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -10,8 +11,8 @@ import subprocess
 import sys
 import time
 import uuid
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from contextlib import closing, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -20,9 +21,20 @@ import pytest
 from scanner.bus.broker import LocalBroker
 from scanner.bus.kafka import KafkaBus, KafkaConfig
 from scanner.cli.app import main
-from scanner.core.types import Alert, Edge, Label, Mode, ModelRef, Provenance, Tally, Verdict
+from scanner.core.errors import SegmentInvalidError
+from scanner.core.types import Alert, Edge, Label, Mode, ModelRef, Provenance, Segment, Tally, Verdict
+from scanner.core.verdict import identity
+from scanner.ports import Delivery, Record
 from scanner.testing import draw_video
-from scanner.wire import alert_record, segment_of, verdict_record
+from scanner.wire import (
+    DeadLetter,
+    Topics,
+    alert_record,
+    deadletter_record,
+    segment_of,
+    segment_record,
+    verdict_record,
+)
 
 pytestmark = pytest.mark.kafka
 
@@ -214,3 +226,47 @@ def test_a_missing_topic_is_one_line_that_says_what_to_do(kafka_broker: LocalBro
     lost = Scanner(kafka_broker)("tail", "--timeout", 1, code=3)
     assert lost.stderr.count("\n") == 1
     assert "run `scanner topics create`" in lost.stderr
+
+
+def test_topics_verify_proves_one_answer_a_segment_or_says_what_is_wrong(scanner: Scanner) -> None:
+    topics = Topics(**scanner.topics)
+    group = f"group-{uuid.uuid4()}"
+    for number in range(3):
+        segment = Segment("cam", number, 1000 * number, b"x", hashlib.sha256(b"x").hexdigest())
+        publish(scanner, segment_record(segment, topics.segments))
+    publish(scanner, Record(topics.segments, b"cam", b"noise"))
+    with closing(scanner.bus.subscribe([topics.segments], group)) as member:
+        asked: list[Delivery] = []
+        while len(asked) < 4:
+            asked += member.poll(0.5, 10)
+        outputs = [answer_to(delivery, topics) for delivery in asked]
+        ends = {(topics.segments, asked[0].partition): asked[-1].offset}
+        member.commit(outputs[:3], ends)
+        (told,) = scanner.lines("topics", "verify", "--group", group)
+        assert (told["holds"], told["segments"], told["verdicts"], told["pending"]) == (True, 4, 3, 1)
+        member.commit(outputs[3:], {place: offset + 1 for place, offset in ends.items()})
+        (told,) = scanner.lines("topics", "verify", "--group", group)
+        assert (told["holds"], told["dead_letters"], told["pending"]) == (True, 1, 0)
+        member.commit(outputs[1:2], {})
+    *found, told = scanner.lines("topics", "verify", "--group", group, code=1)
+    assert [(each["kind"], each["offset"]) for each in found] == [("double", asked[1].offset)]
+    assert (told["holds"], told["double"]) == (False, 1)
+
+
+def publish(scanner: Scanner, record: Record) -> None:
+    publisher = scanner.bus.publisher()
+    publisher.publish(record)
+    publisher.flush(30)
+    publisher.close()
+
+
+def answer_to(delivery: Delivery, topics: Topics) -> Record:
+    """A verdict or a dead letter, as the worker writes them."""
+    try:
+        segment = segment_of(delivery)
+    except SegmentInvalidError as error:
+        return deadletter_record(delivery, DeadLetter(error, 1), topics.deadletters, at_ms=0)
+    plain = verdict(segment.stream_id, segment.sequence, Label.NO_MANIPULATION_FOUND)
+    facts = (segment.stream_id, segment.sequence, segment.sha256, Mode.FULL, plain.model.sha256, plain.policy_sha256)
+    said = replace(plain, verdict_id=identity(*facts), source=delivery.source)
+    return verdict_record(said, topics.verdicts, at_ms=0)

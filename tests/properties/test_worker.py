@@ -24,6 +24,7 @@ from scanner.pipeline import Pipeline
 from scanner.ports import TopicPlan
 from scanner.telemetry import Metrics
 from scanner.testing import FakeModel
+from scanner.verify import verify
 from scanner.worker import Rules, Worker
 
 TOPICS = wire.Topics()
@@ -205,6 +206,8 @@ def test_a_crash_at_any_edge_loses_nothing_and_changes_no_verdict(kinds, streams
     places, facts = answers(bus)
     assert places == answers(undisturbed)[0]
     assert set(places.values()) == {1}
+    proof = verify(bus, TOPICS, "group")
+    assert (proof.holds, proof.pending) == (True, 0), proof.findings
     assert facts == answers(undisturbed)[1]
 
 

@@ -83,6 +83,12 @@ class KafkaBus:
             behind[place_of(place)] = max(0, last[place].offset - max(committed, first[place].offset))
         return behind
 
+    def committed(self, topic: str, group: str) -> dict[Place, int]:
+        places = self._places([topic])
+        with self._admin(f"ask what {group} has committed") as admin:
+            done = self._insist(lambda: admin.list_group_offsets({group: places})[group])
+        return {place_of(place): done[place].offset for place in places if place in done and done[place].offset >= 0}
+
     def _written(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The end of what is written now, open transactions included."""
         with self._admin("find the end") as admin:

@@ -99,6 +99,11 @@ class MemoryBus:
             committed = self._groups[group].committed if group in self._groups else {}
             return {log.place: log.next - max(committed.get(log.place, 0), log.first) for log in self.logs(topic)}
 
+    def committed(self, topic: str, group: str) -> dict[Place, int]:
+        with self.changed:
+            committed = self._groups[group].committed if group in self._groups else {}
+            return {log.place: committed[log.place] for log in self.logs(topic) if log.place in committed}
+
     def logs(self, topic: str) -> list[Log]:
         """The partitions of a topic. Raises TopicMissingError."""
         if topic not in self._topics:
