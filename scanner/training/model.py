@@ -99,12 +99,14 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
         """(N·T, 3, H, W) → (N·T, 40, H/8, W/8), (N·T, 112, H/16, W/16), (N·T, 1280, H/32, W/32)."""
+        kept = []
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.training and self.frozen > 0):
             x = self.stem(x)
-            for block in self.blocks[: self.frozen]:
+            for number, block in enumerate(self.blocks[: self.frozen]):
                 x = block(x)
+                if number in (STRIDE_8_BLOCK, STRIDE_16_BLOCK):
+                    kept.append(x.float())
         x = x.float()
-        kept = []
         for number, block in enumerate(self.blocks[self.frozen :], start=self.frozen):
             shifted = _shift(x, length) if self.shift and number in _SHIFTED and length > 1 else None
             x = block(x, shifted)
