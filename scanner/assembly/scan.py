@@ -13,6 +13,7 @@ from scanner.core.types import ClipSpec, Mode, Verdict
 from scanner.core.verdict import Judge, Policy
 from scanner.inference.batcher import Batcher
 from scanner.inference.card import Card, find_model, read_card
+from scanner.inference.golden import GOLDEN, verify_golden
 from scanner.inference.onnx import Device, OnnxModel, resolve_device
 from scanner.local import Answered, Refused, answers
 from scanner.media.cell import CellPlan
@@ -56,6 +57,8 @@ def assembled(settings: Settings, witness: Witness | None = None) -> Iterator[As
     folder = find_model(settings.scan.model)
     with CellPool(count, cell_plan(settings, read_card(folder).spec)) as cells:  # they warm up while the model does
         model = OnnxModel(folder, device, warm_batch=size)
+        if (folder / GOLDEN).exists():
+            verify_golden(model, folder)  # a machine that computes something else must not answer
         judge = Judge(policy_of(settings, model.card), model.card.calibrated, model.ref)
         with Batcher(model, size=size, wait_ms=settings.scan.batch_wait_ms, threads=threads) as batcher:
             yield Assembled(Pipeline(cells, batcher, judge, witness), cells, model, device, count)

@@ -82,7 +82,7 @@ def _model(settings: Settings) -> str:
     folder = find_model(settings.scan.model)
     device = resolve_device(settings.scan.device)
     model = OnnxModel(folder, device)
-    worst = verify_golden(model, folder, device_kind=device.kind)
+    worst = verify_golden(model, folder)
     return f"{model.ref.name} {model.ref.sha256[:12]}, golden scores within {worst:.1e}"
 
 

@@ -64,6 +64,7 @@ class Card(Part):
     version: str
     description: str = ""
     licence: str
+    precision: Literal["fp32", "fp16", "int8"] = Field("fp32", description="what the graph computes in")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="digest of model.onnx")
     geometry: Geometry
     calibration: CalibrationTable

@@ -1,6 +1,8 @@
 """From a checkpoint to a model folder: model.onnx, card.toml, golden.npz. Fails unless ONNX and torch agree.
 
-python -m scanner.training.export RUN/last.pt onnx_models/NAME --held-out STORE --forged PACK
+python -m scanner.training.export RUN/last.pt onnx_models/NAME --held-out STORE --forged PACK [--int8 PACK]
+
+Thresholds are fitted on what the shipped graph says, after quantisation.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from scanner.evaluation.crops import open_store
 from scanner.evaluation.files import file_scores
 from scanner.training.calibrate import Fit, fit
 from scanner.training.model import Exported, TempoNet
+from scanner.training.quantise import quantise, sample_of
 
 PARITY: Final = 1e-4
 OPSET: Final = 18
@@ -111,10 +114,10 @@ def measure_held_out(graph: Path, store_path: Path, pack: Path, limit: int = 5) 
     fake: list[float] = []
     for table in sorted(pack.glob("*.npz"))[:limit]:
         pixels = np.load(table.with_suffix(".npy"), mmap_mode="r")
-        every = range(len(pixels))
-        real.extend(_clip_logits(session, pixels[:, 0], every).tolist())
+        every, length = range(len(pixels)), store.pixels.shape[1]
+        real.extend(_clip_logits(session, pixels[:, 0, :length], every).tolist())
         people.extend(np.load(table)["person"].tolist())
-        fake.extend(_clip_logits(session, pixels[:, 1], every).tolist())
+        fake.extend(_clip_logits(session, pixels[:, 1, :length], every).tolist())
     return HeldOut(np.array(real), people, np.array(fake))
 
 
@@ -134,7 +137,14 @@ def _clip_logits(session: Any, pixels: NDArray[np.uint8], places: Iterable[int])
 
 
 def card_text(
-    name: str, version: str, digest: str, spec: ClipSpec, found: Fit, measured: dict[str, Any], trained: dict[str, Any]
+    name: str,
+    version: str,
+    digest: str,
+    spec: ClipSpec,
+    found: Fit,
+    measured: dict[str, Any],
+    trained: dict[str, Any],
+    precision: str = "fp32",
 ) -> str:
     """card.toml."""
     lines = [
@@ -143,6 +153,7 @@ def card_text(
         f'version = "{version}"',
         f"description = {json.dumps(_ABOUT[trained['stage']])}",
         'licence = "Apache-2.0"',
+        f'precision = "{precision}"',
         f'sha256 = "{digest}"',
         "",
         "[geometry]",
@@ -176,9 +187,20 @@ def card_text(
     return "\n".join(lines)
 
 
-def export(checkpoint: Path, out: Path, store: Path, pack: Path, measured: dict[str, Any], version: str) -> float:
-    """Writes the folder `out`; gives the parity. Raises ValueError when torch and ONNX disagree."""
-    spec, net = ClipSpec(), load_net(checkpoint)
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to make of a checkpoint."""
+
+    length: int = 16
+    "T: frames a clip; a clip network takes any."
+    int8_from: Path | None = None
+    "Pack whose clips give the ranges of an int8 graph; fp32 when None."
+    version: str = "0.1.0"
+
+
+def export(checkpoint: Path, out: Path, store: Path, pack: Path, measured: dict[str, Any], wish: Wish) -> float:
+    """Writes the folder `out`; gives the parity of the fp32 graph. Raises ValueError when torch and ONNX disagree."""
+    spec, net = ClipSpec(length=wish.length), load_net(checkpoint)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch) / "model.onnx"
@@ -186,6 +208,10 @@ def export(checkpoint: Path, out: Path, store: Path, pack: Path, measured: dict[
         worst, outputs = parity(net, fresh, golden_clips(spec))
         if worst > PARITY:
             raise ValueError(f"torch and ONNX differ by {worst:.2e}, more than {PARITY}")
+        if wish.int8_from:
+            floats, fresh = fresh, Path(scratch) / "int8.onnx"
+            quantise(floats, fresh, sample_of(wish.int8_from, spec.length))
+            _, outputs = parity(net, fresh, golden_clips(spec))
         held = measure_held_out(fresh, store, pack)
         content = fresh.read_bytes()
     found = fit(held.real, held.people, held.fake)
@@ -193,7 +219,8 @@ def export(checkpoint: Path, out: Path, store: Path, pack: Path, measured: dict[
     trained = {"parity": float(f"{worst:.1e}"), "stage": config["config"]["stage"], "steps": config["step"]}
     (out / "model.onnx").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
-    (out / "card.toml").write_text(card_text(out.name, version, digest, spec, found, measured, trained))
+    precision = "int8" if wish.int8_from else "fp32"
+    (out / "card.toml").write_text(card_text(out.name, wish.version, digest, spec, found, measured, trained, precision))
     np.savez_compressed(out / "golden.npz", clips=golden_clips(spec), **outputs)  # type: ignore[arg-type]
     return worst
 
@@ -206,9 +233,12 @@ def main() -> None:
     parser.add_argument("--forged", type=Path, required=True, help="pack of pairs made from the same people")
     parser.add_argument("--measured", type=Path, help="JSON written by evaluate, to be put on the card")
     parser.add_argument("--version", default="0.1.0")
+    parser.add_argument("--length", type=int, default=16, help="frames a clip")
+    parser.add_argument("--int8", type=Path, help="quantise for CPUs; pack whose clips give the ranges")
     args = parser.parse_args()
     measured = json.loads(args.measured.read_text())["card"] if args.measured else {}
-    worst = export(args.checkpoint, args.out, args.held_out, args.forged, measured, args.version)
+    wish = Wish(args.length, args.int8, args.version)
+    worst = export(args.checkpoint, args.out, args.held_out, args.forged, measured, wish)
     print(f"{args.out}: parity {worst:.1e}")
 
 

@@ -30,8 +30,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("store", type=Path)
+    parser.add_argument("--length", type=int, default=16, help="frames a clip")
     args = parser.parse_args()
-    store = cut_files(args.corpus, held_out_items(args.corpus), args.store, ClipSpec())
+    store = cut_files(args.corpus, held_out_items(args.corpus), args.store, ClipSpec(length=args.length))
     print(f"{len(store.cuts)} clips of {len(store.items)} files")
 
 

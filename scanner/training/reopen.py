@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -73,7 +74,7 @@ def _norms(net: TempoNet) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
     layers = [part for part in net.modules() if isinstance(part, nn.Conv2d | nn.BatchNorm2d)]
     return [
         (conv, norm)
-        for conv, norm in zip(layers, layers[1:], strict=False)
+        for conv, norm in pairwise(layers)
         if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
     ]
 

