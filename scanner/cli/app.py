@@ -9,7 +9,21 @@ from typing import Annotated
 
 import typer
 
-from scanner.cli import config, demo, doctor, evaluate, kafka, models, provenance, publish, scan, tail, topics, worker
+from scanner.cli import (
+    bench,
+    config,
+    demo,
+    doctor,
+    evaluate,
+    kafka,
+    models,
+    provenance,
+    publish,
+    scan,
+    tail,
+    topics,
+    worker,
+)
 from scanner.cli.common import Exit, complain, quit_quietly
 from scanner.core.errors import ScannerError, SettingsError
 
@@ -31,6 +45,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 app.command()(provenance.provenance)
 app.command()(evaluate.evaluate)
+app.add_typer(bench.app, name="bench")
 app.command()(doctor.doctor)
 
 

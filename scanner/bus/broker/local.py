@@ -55,6 +55,11 @@ class LocalBroker:
     def running(self) -> bool:
         return self._pid() is not None
 
+    @property
+    def pid(self) -> int | None:
+        """The broker's process, while it runs."""
+        return self._pid()
+
     def start(self, timeout_s: float = 90) -> None:
         """Returns when the broker answers."""
         if self.running:

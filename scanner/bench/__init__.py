@@ -1,0 +1,1 @@
+"""How fast: the same figures by one command on any machine. `stages` beside bare libraries, `live` streams held."""
