@@ -41,8 +41,15 @@ class Limits:
 
 
 @contextmanager
-def opened(media: BinaryIO, limits: Limits) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and its best video stream. Raises MediaError."""
+def opened(
+    media: BinaryIO, limits: Limits, *, sizes_only: bool = False
+) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container and its best video stream. Raises MediaError.
+
+    Args:
+        sizes_only: spares FFmpeg the pictures it decodes only to learn their pixel format, 20 ms of 720p; what has
+            no size in its headers is looked at after all.
+    """
     options = {
         "format_whitelist": ",".join(FORMATS),
         "protocol_whitelist": "",  # nested addresses in any container reach nothing
@@ -53,10 +60,21 @@ def opened(media: BinaryIO, limits: Limits) -> Iterator[tuple[InputContainer, Vi
         "use_absolute_path": "0",
     }
     try:
-        with av.open(media, "r", options=options, metadata_errors="replace") as container:
+        with _open(media, options, sizes_only=sizes_only) as container:
             yield container, _video(container, limits)
     except FFmpegError as error:
         raise MediaError(f"cannot be read as video: {_reason(error)}") from error
+
+
+def _open(media: BinaryIO, options: dict[str, str], *, sizes_only: bool) -> InputContainer:
+    if sizes_only:
+        container = av.open(media, "r", options={**options, "skip_frame": "all"}, metadata_errors="replace")
+        contexts = [stream.codec_context for stream in container.streams.video]
+        if all(context is None or (context.width and context.height) for context in contexts):
+            return container  # without a decoder there is nothing to look at
+        container.close()
+        media.seek(0)
+    return av.open(media, "r", options=options, metadata_errors="replace")
 
 
 def _video(container: InputContainer, limits: Limits) -> VideoStream:

@@ -88,7 +88,7 @@ class SegmentObserver:
         if not self._payload:
             raise MediaError("holds no bytes")
         try:
-            with opened(BytesIO(self._payload), self._limits) as (container, stream):
+            with opened(BytesIO(self._payload), self._limits, sizes_only=True) as (container, stream):
                 decoder = Decoder(container, stream, self._limits)
                 frames = _thinned(decoder.frames(), decoder, self._spec.max_fps)
                 for burst in bursts(frames, self._spec.length, self._mode, self._is_cut):
