@@ -118,7 +118,7 @@ def single_threaded() -> None:
 
 
 def _resized(plane: Pixels, size: tuple[int, int]) -> Pixels:
-    """Halved by areas while it is twice as large, then bilinear: area means at odd factors cost several times as much."""
+    """Halved by areas while twice as large, then bilinear: area means at odd factors cost several times as much."""
     while plane.shape[0] >= 2 * size[1] and plane.shape[1] >= 2 * size[0]:
         half = plane.shape[1] // 2, plane.shape[0] // 2
         plane = cast(Pixels, cv2.resize(plane, half, interpolation=cv2.INTER_AREA))

@@ -1,0 +1,63 @@
+"""`scanner bench` end to end on one small clip: what it says must add up. Speed itself is measured in tests/bench."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from scanner.sample import draw_sample
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bench") / "talk.mp4"
+    draw_sample(path, forged=False, seconds=4, size=(320, 240))
+    return path
+
+
+def bench(*arguments: str) -> list[dict]:
+    done = subprocess.run(
+        [sys.executable, "-m", "scanner", "bench", *arguments, "--profile", "360p30", "--json"],
+        check=False,
+        capture_output=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_live_streams_are_all_answered_and_measured(clip) -> None:
+    live, quality = bench(
+        "live", str(clip), "--bus", "memory", "--streams", "2", "--seconds", "5", "--coverage", "patrol", "--quality"
+    )
+    assert live["published"] == live["answered"] == 5  # at 0, 2, 4 s and at 1, 3 s
+    assert live["coverage"] == {"patrol": 5}
+    assert live["face_frames_per_stream_s"] > 0
+    latency = live["latency_ms"]
+    assert 0 < latency["p50"] <= latency["p95"] <= latency["p99"]
+    assert live["cpu"]["cells"] > 0
+    assert live["memory_mib"]["cells"] > 10
+    assert quality["segments"] > 0
+    assert 0 <= quality["score_difference"] < 1
+
+
+def test_stages_are_timed_beside_their_libraries(clip) -> None:
+    told = {row["stage"]: row for row in bench("stages", str(clip), "--rounds", "3")}
+    assert set(told) == {"decode", "detect", "crop", "score", "observe", "conclude", "wire", "batch"}
+    assert all(row["ours_ms"] > 0 for name, row in told.items() if name != "batch")
+    assert all(told[name]["bare_ms"] > 0 for name in ("decode", "detect", "crop", "score", "observe", "wire"))
+    assert 0 < told["batch"]["efficiency"] < 1.2
+
+
+def test_an_unknown_bus_is_refused(clip) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "scanner", "bench", "live", str(clip), "--bus", "pigeon", "--profile", "360p30"],
+        check=False,
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert b"pigeon" in done.stderr
