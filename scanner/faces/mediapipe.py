@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
+from functools import cache
 from importlib import resources
+from types import ModuleType
 from typing import Any
 
-import mediapipe as mp
 import numpy as np
 
 from scanner.core.errors import ModelMismatchError
 from scanner.core.types import Detections, Floats, Pixels
 
+
+def _import_mediapipe() -> Any:
+    """MediaPipe without the two libraries that it loads for what we never call, plots and microphones.
+
+    Together they take longer than all the rest, and the search for the microphone's runs a compiler and a linker.
+    """
+    unused = {name: ModuleType(name) for name in ("matplotlib", "matplotlib.pyplot", "sounddevice")}
+    unused = {name: module for name, module in unused.items() if name not in sys.modules}
+    sys.modules.update(unused)
+    try:
+        import mediapipe  # noqa: PLC0415
+    finally:
+        for name in unused:
+            del sys.modules[name]
+    return mediapipe
+
+
+mp = _import_mediapipe()
 _BASE = mp.tasks.BaseOptions
 
 
@@ -26,9 +46,8 @@ class MediapipeDetector:
     """One BlazeFace model. Not for use by several threads at once."""
 
     def __init__(self, reach: Range = Range.FULL, *, least_confidence: float = 0.5) -> None:
-        model = resources.files("scanner.faces").joinpath(f"models/face_detection_{reach}.tflite")
         options = mp.tasks.vision.FaceDetectorOptions(
-            base_options=_BASE(model_asset_buffer=model.read_bytes()),
+            base_options=_BASE(model_asset_buffer=_model(reach)),
             min_detection_confidence=least_confidence,
         )
         try:
@@ -58,6 +77,11 @@ class MediapipeDetector:
     def close(self) -> None:
         """Frees the model; a detector left open complains when the interpreter exits."""
         self._detector.close()
+
+
+@cache  # a confined process opens no file: the one that it read before must do
+def _model(reach: Range) -> bytes:
+    return resources.files("scanner.faces").joinpath(f"models/face_detection_{reach}.tflite").read_bytes()
 
 
 def near_and_far() -> tuple[MediapipeDetector, MediapipeDetector]:

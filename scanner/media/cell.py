@@ -21,6 +21,7 @@ from scanner.media.sighted import clip_from, observation_from
 MEDIAPIPE = "scanner.faces.mediapipe:near_and_far"
 _REASON_LENGTH = 500
 _MOST_CLIPS = 100_000
+_PROCESSORS = 2  # the detectors' threads compute beside the decoder's
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class CellPlan:
     limits: Limits = field(default_factory=Limits)
     confinement: Confinement = field(default_factory=Confinement)
     detectors: str = MEDIAPIPE
-    """"module:function" of a factory of the near and the far detector, called once a cell"""
+    """"module:function" of a factory of the near and the far detector, called twice a cell: the second time where no
+    file can be opened any more, for those that will see hostile pictures"""
     patience_s: float = 60.0
     """how long a cell may be waited for, in all, while it observes one segment"""
 
@@ -60,6 +62,7 @@ class Cell:
                 "limits": asdict(self.plan.limits),
                 "confinement": asdict(self.plan.confinement),
                 "detectors": self.plan.detectors,
+                "processor_s": self.plan.patience_s * _PROCESSORS,
             }
         )
         layers = Fields(self.child.channel.hear()).items("ready", len(Layer))

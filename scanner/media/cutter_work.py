@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from io import BytesIO
 from typing import BinaryIO
 
 from av.container import InputContainer
@@ -13,6 +14,7 @@ from scanner.core.errors import MediaError
 from scanner.media.cutting import AIGC_BYTES, LONGEST_DURATION_S, Cutting
 from scanner.media.demux import Limits, opened
 from scanner.media.protocol import Channel, ClosedError, Message
+from scanner.media.rehearsal import RATE, black_video
 from scanner.media.sandbox import Confinement, Layer, confine
 
 _HEAD_BYTES = 1024
@@ -28,8 +30,9 @@ def serve(sock: socket.socket, file: int, layers: frozenset[Layer]) -> None:
     channel = Channel(sock)
     orders = channel.hear()
     limits = Limits(**orders["limits"])
-    layers |= confine(Confinement(**orders["confinement"]))
+    _rehearse()
     with os.fdopen(file, "rb", buffering=0) as media:
+        layers = confine(Confinement(**orders["confinement"]), layers)
         try:
             with opened(media, limits) as (container, stream):
                 cutting = Cutting(container, stream, orders["target_s"], limits)
@@ -52,6 +55,12 @@ def serve(sock: socket.socket, file: int, layers: frozenset[Layer]) -> None:
             channel.tell({"rejected": _explained(media, error)})
         except ClosedError:
             pass  # the parent has seen enough
+
+
+def _rehearse() -> None:
+    with opened(BytesIO(black_video(RATE)), Limits()) as (container, stream):
+        if not list(Cutting(container, stream, 0.5, Limits()).pieces()):
+            raise AssertionError("the rehearsal cut nothing")
 
 
 def _facts(container: InputContainer, stream: VideoStream) -> Message:

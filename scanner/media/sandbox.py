@@ -1,22 +1,29 @@
 """Layers that confine a process before it meets hostile bytes. What a machine lacks is left out and not claimed.
 
-exec ─▶ seclude (one thread yet: no network) ─▶ imports, models ─▶ confine (limits) ─▶ hostile bytes
+exec ─▶ seclude (no network, no writing) ─▶ imports, rehearsal ─▶ confine (limits, no files, few system calls)
+     ─▶ detectors ─▶ hostile bytes
 """
 
 from __future__ import annotations
 
 import ctypes
 import fcntl
+import math
 import os
 import resource
 import select
 import signal
+import struct
 import sys
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 
+from scanner.media import landlock, seccomp
+
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
+_CAPABILITY_VERSION_3 = 0x20080522
 
 
 class Layer(StrEnum):
@@ -25,6 +32,9 @@ class Layer(StrEnum):
     RLIMIT = "rlimit"
     NO_NEW_PRIVS = "no_new_privs"
     NO_NETWORK = "no_network"
+    NO_CAPABILITIES = "no_capabilities"
+    LANDLOCK = "landlock"
+    SECCOMP = "seccomp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +47,56 @@ class Confinement:
 
 
 def seclude() -> frozenset[Layer]:
-    """Leaves the terminal's signals and the network. Called before any thread starts and any library is loaded."""
+    """Leaves the terminal's signals, the network and what could be written or run.
+
+    Called before any thread starts and any library is loaded. To be handed on to `confine`.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     layers = set()
     if _prctl(_PR_SET_NO_NEW_PRIVS, 1):
         layers.add(Layer.NO_NEW_PRIVS)
     if _no_network():
         layers.add(Layer.NO_NETWORK)
+    if landlock.only_read():
+        layers.add(Layer.LANDLOCK)
     return frozenset(layers)
 
 
-def confine(limits: Confinement) -> frozenset[Layer]:
-    """Bounds memory and files. Called when everything trusted is loaded: libraries may still write caches before."""
+def confine(limits: Confinement, secluded: frozenset[Layer]) -> frozenset[Layer]:
+    """Shuts every door; the layers that hold. Called when everything trusted is loaded and was used once.
+
+    What runs afterwards must find its libraries and files in memory already. Landlock means: no thread writes a file
+    or connects, and this one and those it starts open none; the filter of system calls holds for every thread.
+    """
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write to a file fails; it need not kill
+    on = {
+        Layer.NO_NEW_PRIVS: Layer.NO_NEW_PRIVS in secluded,
+        Layer.NO_NETWORK: Layer.NO_NETWORK in secluded,
+        Layer.RLIMIT: _bounded(limits),
+        Layer.LANDLOCK: landlock.open_nothing() and Layer.LANDLOCK in secluded,
+        Layer.NO_CAPABILITIES: _drop_capabilities(),
+    }
+    _prctl(_PR_SET_DUMPABLE, 0)
+    on[Layer.SECCOMP] = seccomp.install()  # the last one: it forbids what the others needed
+    return frozenset(layer for layer, holds in on.items() if holds)
+
+
+def allow_processor_time(seconds: float) -> None:
+    """From now on, this process is ended when it has computed for so long. May be set anew for each segment."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    until = math.ceil(time.process_time() + seconds) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (until if hard == resource.RLIM_INFINITY else min(until, hard), hard))
+
+
+def _bounded(limits: Confinement) -> bool:
     wanted = {
         resource.RLIMIT_AS: limits.address_space_bytes,
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_NOFILE: limits.open_files,
     }
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write to a file fails; it need not kill
-    _prctl(_PR_SET_DUMPABLE, 0)
     achieved = [_limit(kind, most) for kind, most in wanted.items()]
-    return frozenset({Layer.RLIMIT} if all(achieved) else ())
+    return all(achieved)
 
 
 def _limit(kind: int, most: int) -> bool:
@@ -77,6 +115,14 @@ def _no_network() -> bool:
         return False
     libc = ctypes.CDLL(None, use_errno=True)
     return any(libc.unshare(flags) == 0 for flags in (_CLONE_NEWNET, _CLONE_NEWUSER | _CLONE_NEWNET))
+
+
+def _drop_capabilities() -> bool:
+    """A confined root is root by name only."""
+    if not sys.platform.startswith("linux"):
+        return False
+    header = struct.pack("@Ii", _CAPABILITY_VERSION_3, 0)
+    return bool(ctypes.CDLL(None).capset(header, bytes(24)) == 0)
 
 
 def _prctl(option: int, value: int) -> bool:

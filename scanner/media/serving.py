@@ -11,7 +11,8 @@ from scanner.media.arena import SLOTS, Arena
 from scanner.media.demux import Limits
 from scanner.media.observe import SegmentObserver
 from scanner.media.protocol import Channel, ClosedError, Message
-from scanner.media.sandbox import Confinement, Layer, confine
+from scanner.media.rehearsal import Everywhere, black_picture, black_video
+from scanner.media.sandbox import Confinement, Layer, allow_processor_time, confine
 from scanner.media.sighted import clip_to, observation_to
 from scanner.ports import FaceDetector
 from scanner.vision import single_threaded
@@ -23,18 +24,38 @@ def serve(sock: socket.socket, arena: int, layers: frozenset[Layer]) -> None:
     orders = channel.hear()
     spec = ClipSpec(**orders["spec"])
     single_threaded()
+    _rehearse(orders["detectors"], spec)
+    layers = confine(Confinement(**orders["confinement"]), layers)
     near, far = _detectors(orders["detectors"])
     cell = Cell(channel, Arena(arena, spec, writable=True), spec, Limits(**orders["limits"]), near, far)
     try:
-        layers |= confine(Confinement(**orders["confinement"]))
         channel.tell({"ready": sorted(layers)})
         while True:
-            cell.answer(channel.hear())
+            order = channel.hear()
+            allow_processor_time(orders["processor_s"])
+            cell.answer(order)
     except ClosedError:
         pass  # the parent wants no more
     finally:
         near.close()
         far.close()
+
+
+def _rehearse(detectors: str, spec: ClipSpec) -> None:
+    """All that a segment goes through, once, in a pixel format that has to be converted and in one that has not.
+
+    With detectors of its own: those that see hostile pictures, and their threads, begin confined.
+    """
+    everywhere = Everywhere()
+    for pixel_format in ("yuv420p", "yuv444p"):
+        payload = black_video(2 * spec.length, pixel_format)
+        sighting = SegmentObserver(payload, Mode.FULL, spec, near=everywhere, far=everywhere, limits=Limits())
+        if not list(sighting.clips()):
+            raise AssertionError("the rehearsal cut no clip")
+        observation_to(sighting.observation())
+    for detector in _detectors(detectors):
+        detector.detect(black_picture())
+        detector.close()
 
 
 def _detectors(name: str) -> tuple[FaceDetector, FaceDetector]:

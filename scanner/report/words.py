@@ -51,6 +51,7 @@ SANDBOX: dict[str, str] = {
     "rlimit": "limits on memory, time and files",
     "no_new_privs": "no new privileges",
     "no_network": "no network",
+    "no_capabilities": "no rights of root",
     "seccomp": "system calls filtered",
     "landlock": "no files",
 }
