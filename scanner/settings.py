@@ -111,6 +111,10 @@ class WorkerSettings(Section):
     metrics_port: int | None = Field(None, ge=0, le=65535, description="Port of /metrics; unset: none.")
 
 
+class Audit(Section):
+    retention_days: int = Field(183, gt=0, description="Verdicts, alerts and reviews are kept on their topics so long.")
+
+
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe event shown.")
     format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON.")
@@ -127,6 +131,7 @@ class Settings(Section):
     claims: Claims = Claims()
     worker: WorkerSettings = WorkerSettings()
     log: Log = Log()
+    audit: Audit = Audit()
 
 
 Tree = dict[str, dict[str, Any]]

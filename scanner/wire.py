@@ -233,6 +233,16 @@ def verdict_of(record: Record) -> Verdict:
     return _parsed(VERDICT, record)
 
 
+def review_of_line(line: bytes) -> Review:
+    """A review from a line of JSON. Raises SegmentInvalidError."""
+    return _parsed(REVIEW, Record("a line", b"", line))
+
+
+def verdict_of_line(line: bytes) -> Verdict:
+    """A verdict from a line of JSON as `scan` prints it. Raises SegmentInvalidError."""
+    return _parsed(VERDICT, Record("a line", b"", line))
+
+
 def alert_of(record: Record) -> Alert:
     return _parsed(ALERT, record)
 

@@ -11,6 +11,8 @@ from scanner.ports import TopicPlan
 from scanner.settings import Settings
 from scanner.wire import Topics
 
+DAY_MS = 24 * 3600 * 1000
+
 
 def kafka_bus(settings: Settings) -> KafkaBus:
     """Apache Kafka as the settings describe it. Raises SettingsError."""
@@ -45,8 +47,12 @@ def topic_plans(settings: Settings) -> dict[str, TopicPlan]:
     """Every topic and how it is created. Segments and states share their partitioning: one stream, one worker."""
     topics = topics_of(settings)
     plan = TopicPlan(settings.topics.partitions, max_record_bytes=largest_record(settings))
-    names = (topics.segments, topics.verdicts, topics.alerts, topics.deadletters, topics.reviews)
-    return {**dict.fromkeys(names, plan), topics.states: replace(plan, compacted=True)}
+    kept = replace(plan, retention_ms=settings.audit.retention_days * DAY_MS)
+    return {
+        **dict.fromkeys((topics.segments, topics.deadletters), plan),
+        **dict.fromkeys((topics.verdicts, topics.alerts, topics.reviews), kept),
+        topics.states: replace(plan, compacted=True),
+    }
 
 
 def media_store(settings: Settings) -> ObjectStore:

@@ -26,6 +26,7 @@ from scanner.pipeline import Pipeline, Witness
 from scanner.ports import Bus
 from scanner.settings import Settings, load
 from scanner.telemetry import Metrics
+from scanner.version import code_version
 from scanner.worker import Rules, Worker
 
 GPU_BATCH = 16
@@ -59,7 +60,7 @@ def assembled(settings: Settings, witness: Witness | None = None) -> Iterator[As
         model = OnnxModel(folder, device, warm_batch=size)
         if (folder / GOLDEN).exists():
             verify_golden(model, folder)  # a machine that computes something else must not answer
-        judge = Judge(policy_of(settings, model.card), model.card.calibrated, model.ref)
+        judge = Judge(policy_of(settings, model.card), model.card.calibrated, model.ref, code_version())
         with Batcher(model, size=size, wait_ms=settings.scan.batch_wait_ms, threads=threads) as batcher:
             yield Assembled(Pipeline(cells, batcher, judge, witness), cells, model, device, count)
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from scanner.cli import (
+    audit,
     bench,
     config,
     demo,
@@ -44,6 +45,7 @@ app.add_typer(kafka.app, name="kafka")
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 app.command()(provenance.provenance)
+app.add_typer(audit.app, name="audit")
 app.command()(evaluate.evaluate)
 app.add_typer(bench.app, name="bench")
 app.command()(doctor.doctor)

@@ -368,6 +368,10 @@ class Verdict:
     sandbox: tuple[str, ...] = ()
     source: Source | None = None
     timing_ms: Timing = Timing()
+    payload_sha256: str = ""
+    """of the segment's bytes; empty in verdicts of before it was kept"""
+    version: str = ""
+    """of the code that judged"""
 
 
 class Edge(StrEnum):

@@ -83,8 +83,13 @@ class Policy:
             )
 
     @property
+    def text(self) -> str:
+        """All rules as JSON, the text that the digest is of."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @property
     def sha256(self) -> str:
-        return _digest(json.dumps(asdict(self), sort_keys=True))
+        return _digest(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,8 @@ class Judge:
     policy: Policy
     calibration: Calibration
     model: ModelRef
+    version: str = ""
+    """of the code, as verdicts tell it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +290,8 @@ def _verdict(
         model=judge.model,
         policy_sha256=judge.policy.sha256,
         sandbox=seen.sandbox,
+        payload_sha256=segment.sha256,
+        version=judge.version,
     )
 
 

@@ -46,9 +46,9 @@ def render(
     failures: Sequence[tuple[str, str]] = (),
 ) -> str:
     """The page as text."""
-    script = _asset("page.js")
+    script = asset("page.js")
     return (
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
             view=view_of(reports, thresholds),
@@ -58,7 +58,7 @@ def render(
             crowd=CROWD,
             written_at=written_at,
             failures=failures,
-            style=Markup(_asset("page.css")),  # noqa: S704 - our own file, no input
+            style=Markup(asset("page.css")),  # noqa: S704 - our own file, no input
             script=Markup(script),  # noqa: S704
             policy=_policy(script),
         )
@@ -75,7 +75,8 @@ def _policy(script: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates with our filters; everything that is put into them is escaped."""
     environment = Environment(
         loader=PackageLoader("scanner.report", TEMPLATES),
         autoescape=True,
@@ -85,6 +86,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         clock=words.clock,
+        moment=words.moment,
         duration=words.duration,
         percent=words.percent,
         visible=words.visible,
@@ -101,5 +103,6 @@ def _data_uri(jpeg: bytes) -> str:
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file beside the templates, as text."""
     return resources.files("scanner.report").joinpath(TEMPLATES, name).read_text(encoding="utf-8")

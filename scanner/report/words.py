@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import UTC, datetime
 
 from scanner.core.types import Label, Mode, Reason, Tier
 
@@ -64,6 +65,11 @@ def clock(ms: int, *, tenths: bool = True) -> str:
     hours, minutes = divmod(minutes, 60)
     tail = f".{rest // 100}" if tenths else ""
     return f"{hours}:{minutes:02}:{seconds:02}{tail}" if hours else f"{minutes}:{seconds:02}{tail}"
+
+
+def moment(at_ms: int) -> str:
+    """2026-03-01 14:05:09, UTC, of ms since the epoch."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def duration(ms: int) -> str:

@@ -12,7 +12,7 @@ from scanner.sample import draw_sample
 
 VERDICT_KEYS = [
     "verdict_id", "stream_id", "sequence", "start_ms", "end_ms", "label", "score", "reasons", "tracks", "provenance",
-    "coverage", "model", "policy_sha256", "sandbox", "source", "timing_ms",
+    "coverage", "model", "policy_sha256", "sandbox", "source", "timing_ms", "payload_sha256", "version",
 ]  # fmt: skip
 TRACK_KEYS = ["track_id", "label", "score", "evidence", "frames_scored", "spans", "box", "quality", "reasons"]
 
