@@ -20,6 +20,8 @@ class Debt:
     delivery: Delivery
     taken_s: float
     """monotonic clock when it was delivered"""
+    claimed_bytes: int = 0
+    """of a claim check: fetched when the segment is looked at"""
     outputs: tuple[Record, ...] | None = field(default=None, repr=False)
     """the records that answer it; None while it is being worked on"""
 
@@ -29,7 +31,8 @@ class Debt:
 
     @property
     def size(self) -> int:
-        return len(self.delivery.record.value or b"")
+        """Bytes in memory until the answer is committed."""
+        return len(self.delivery.record.value or b"") + self.claimed_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,10 @@ class Ledger:
     def owes(self, debt: Debt) -> bool:
         """Whether the debt is still ours: its partition was not revoked meanwhile."""
         return any(debt is other for other in self._owed.get(debt.place, ()))
+
+    def owing(self, place: Place) -> int:
+        """Segments of one partition that wait for their answer or its commit."""
+        return len(self._owed.get(place, ()))
 
     def __len__(self) -> int:
         return sum(len(owed) for owed in self._owed.values())

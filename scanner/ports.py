@@ -133,6 +133,15 @@ class Subscription(Protocol):
             ScannerError: refused; nothing has happened.
         """
 
+    def behind(self, places: Iterable[Place]) -> dict[Place, int]:
+        """Records that are there and were not delivered, of places that are this member's.
+
+        Raises BrokerUnavailableError.
+        """
+
+    def rewind(self, places: Iterable[Place]) -> None:
+        """Delivers again what was not committed. Raises BrokerUnavailableError."""
+
     def close(self) -> None:
         """Leaves the group. Uncommitted records are delivered again, to somebody else."""
 

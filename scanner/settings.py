@@ -108,6 +108,13 @@ class WorkerSettings(Section):
     commit_interval_ms: int = Field(200, gt=0, description="Answers are made durable at least this often.")
     pending_mib: int = Field(256, gt=0, description="Fetched and not yet answered bytes; above it, fetching pauses.")
     drain_s: float = Field(20.0, ge=0, description="On SIGTERM, time to finish what was begun.")
+    patrol_after_s: float | None = Field(
+        20.0, gt=0, description="Live segments that are older when their turn comes are patrolled only; empty: never."
+    )
+    shed_after_s: float | None = Field(
+        60.0, gt=0, description="Live segments that are older are answered without a look (`shed`); empty: never."
+    )
+    stuck_after_s: float = Field(300.0, gt=0, description="A partition that stands still so long is roused.")
     metrics_port: int | None = Field(None, ge=0, le=65535, description="Port of /metrics; unset: none.")
 
 

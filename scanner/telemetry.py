@@ -48,6 +48,9 @@ class Metrics:
         self._pending = Gauge("scanner_pending_bytes", "Fetched and not yet answered.", registry=registry)
         self._cells = Gauge("scanner_cells_restarted", "Decode cells replaced since the start.", registry=registry)
         self._model = Gauge("scanner_model_info", "The model in force.", ["name", "sha256"], registry=registry)
+        self._stuck = Counter(
+            "scanner_partitions_stuck", "Partitions that stood still, by what was tried.", ["remedy"], registry=registry
+        )
         self._assigned = Gauge("scanner_partitions_assigned", "Partitions this worker owns.", registry=registry)
 
     def judged(self, verdict: Verdict) -> None:
@@ -87,6 +90,10 @@ class Metrics:
         """Forgets a partition that another worker owns now."""
         if (str(partition),) in self._behind._metrics:  # noqa: SLF001 - the library has no public way to ask
             self._behind.remove(str(partition))
+
+    def stuck(self, remedy: str) -> None:
+        """A partition stands still, and this is tried."""
+        self._stuck.labels(remedy).inc()
 
     def model(self, name: str, sha256: str) -> None:
         self._model.labels(name, sha256).set(1)

@@ -157,6 +157,9 @@ def worker_of(settings: Settings, bus: Bus, parts: Assembled, metrics: Metrics) 
         commit_interval_s=worker.commit_interval_ms / 1000,
         pending_bytes=worker.pending_mib * 1024 * 1024,
         drain_s=worker.drain_s,
+        patrol_after_s=worker.patrol_after_s,
+        shed_after_s=worker.shed_after_s,
+        stuck_after_s=worker.stuck_after_s,
         largest_record_bytes=largest_record(settings) - RECORD_OVERHEAD_BYTES,
     )
     metrics.model(parts.model.ref.name, parts.model.ref.sha256)

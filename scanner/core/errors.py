@@ -116,6 +116,13 @@ class MembershipLostError(ScannerError):
     stage = Stage.PUBLISH
 
 
+class WorkerStuckError(ScannerError):
+    """A partition yields nothing, whatever this process tried: another process may do better."""
+
+    disposition = Disposition.HALT
+    stage = Stage.PUBLISH
+
+
 class SettingsError(ScannerError):
     """A setting is missing or contradicts another one."""
 

@@ -50,6 +50,7 @@ class Reason(StrEnum):
     SEQUENCE_GAP = "sequence_gap"
     REPEATED_SEQUENCE = "repeated_sequence"
     END_OF_STREAM = "end_of_stream"
+    SHED = "shed"
 
 
 @dataclass(frozen=True, slots=True)

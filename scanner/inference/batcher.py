@@ -90,6 +90,12 @@ class Batcher:
             self._changed.notify_all()
         return future
 
+    def probe(self) -> None:
+        """Scores a grey clip. Raises InferenceError: then the fault is the model's or its device's, not a clip's."""
+        spec = self._model.spec
+        grey = np.full((spec.length, spec.size, spec.size, 3), 128, np.uint8)
+        self.submit(Clip(0, 0, 0, 0, grey)).result()
+
     def _begin(self) -> _Batch:
         self._open = self._free.pop()
         self._open.since_s = time.monotonic()

@@ -36,6 +36,7 @@ REASONS: dict[Reason, str] = {
     Reason.SEQUENCE_GAP: "Segments are missing before this one.",
     Reason.REPEATED_SEQUENCE: "A segment arrived again; it was judged by itself.",
     Reason.END_OF_STREAM: "The stream ends here.",
+    Reason.SHED: "The machines were overloaded and this live segment was left out.",
 }
 MODES: dict[Mode, str] = {
     Mode.PATROL: "patrol: a short burst at the head of each segment",

@@ -475,3 +475,16 @@ def test_what_is_committed_is_told_by_partition(bus: Bus, topic: str, group: str
         member.commit([], chosen)
     assert chosen.items() <= bus.committed(topic, group).items()
     assert all(offset == 0 for place, offset in bus.committed(topic, group).items() if place not in chosen)
+
+
+def test_a_rewound_partition_delivers_again_what_was_not_committed(bus: Bus, topic: str, group: str) -> None:
+    place = (topic, partition_of(b"k", 4))
+    publish(bus, topic, *(("k", str(i).encode()) for i in range(6)))
+    with closing(bus.subscribe([topic], group)) as member:
+        first = take(member, 4, limit=2)
+        assert member.behind([place]) == {place: 6 - len(first)}
+        member.commit([], next_offsets(first[:2]))
+        member.rewind([place])
+        assert member.behind([place]) == {place: 4}
+        assert [d.record.value for d in take(member, 4)] == [b"2", b"3", b"4", b"5"]
+        assert member.behind([place, (topic, 99)]) == {place: 0}

@@ -6,26 +6,31 @@ import hashlib
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from scanner import wire
 from scanner.bus.memory import MemoryBus
-from scanner.core.errors import CellLostError, MediaError
-from scanner.core.types import Clip, ClipSpec, Mode, Observation, Quality, Segment, Tally, Tracklet
+from scanner.core.errors import CellLostError, ClaimUnavailableError, InferenceError, MediaError, WorkerStuckError
+from scanner.core.types import Claim, Clip, ClipSpec, Mode, Observation, Quality, Segment, Tally, Tracklet
 from scanner.core.verdict import Calibration, Judge, Policy
 from scanner.inference.batcher import Batcher
+from scanner.ledger import Debt
 from scanner.pipeline import Pipeline
-from scanner.ports import TopicPlan
+from scanner.ports import Delivery, TopicPlan
 from scanner.telemetry import Metrics
 from scanner.testing import FakeModel
 from scanner.verify import verify
 from scanner.worker import Rules, Worker
+from scanner.worker.looking import GoneError, Looker
+from scanner.worker.streams import Job
 
 TOPICS = wire.Topics()
 SPEC = ClipSpec(length=2, size=16)
@@ -137,10 +142,10 @@ def published(kinds, streams, partitions=2):
     return bus
 
 
-def worked(bus, *, blows_at=None, mode=None):
+def worked(bus, *, blows_at=None, mode=None, **more):
     """Runs one worker until nothing is left, or it crashes. Whether it crashed."""
     stop = threading.Event()
-    rules = Rules(TOPICS, "group", mode, lookers=2, commit_interval_s=0.0, drain_s=5)
+    rules = Rules(TOPICS, "group", mode, lookers=2, commit_interval_s=0.0, drain_s=5, **more)
     fused = FusedBus(bus, Fuse(blows_at))
     crashed = []
 
@@ -249,25 +254,141 @@ def test_two_workers_share_the_work_and_say_the_same() -> None:
     assert facts == answers(alone)[1]
 
 
+class AwayStore:
+    def __init__(self, fails):
+        self.fails = fails
+
+    def get(self, uri, size, sha256):
+        self.fails -= 1
+        if self.fails >= 0:
+            raise ClaimUnavailableError("away")
+        return b"good 7"
+
+
+def claimed(**more):
+    segment = Segment("cam", 0, 0, b"", "0", claim=Claim("s3://x/y", 6, "0"))
+    delivery = Delivery(wire.segment_record(segment, "segments"), 0, 0, 0)
+    return Job(Debt(delivery, 0.0), segment)
+
+
 def test_a_store_that_is_away_is_waited_for(monkeypatch) -> None:
-    with suppress(AttributeError):
-        monkeypatch.setattr("scanner.worker.BACKOFF_S", (0.01, 0.01))
-    from dataclasses import replace
+    monkeypatch.setattr("scanner.worker.looking.BACKOFF_S", (0.01, 0.01))
+    with pipeline() as parts:
+        look = Looker(parts, AwayStore(20)).look(claimed(), Mode.FULL)
+    assert look.segment.payload == b"good 7"
 
-    from scanner.core.errors import ClaimUnavailableError
-    from scanner.core.types import Claim
-    from scanner.worker import _fetched
 
-    class Store:
-        calls = 0
+def test_a_wait_ends_when_nobody_waits_any_more(monkeypatch) -> None:
+    monkeypatch.setattr("scanner.worker.looking.BACKOFF_S", (60.0,))
+    job = claimed()
+    threading.Timer(0.1, job.gone.set).start()
+    with pipeline() as parts, pytest.raises(GoneError):
+        Looker(parts, AwayStore(10**9)).look(job, Mode.FULL)
 
-        def get(self, uri, size, sha256):
-            self.calls += 1
-            if self.calls < 3:
-                raise ClaimUnavailableError("away")
-            return b"bytes"
 
-    segment = Segment("cam", 0, 0, b"", hashlib.sha256(b"bytes").hexdigest(), claim=Claim("s3://x/y", 5, "0"))
-    store = Store()
-    assert _fetched(store, segment) == replace(segment, payload=b"bytes")
-    assert store.calls == 3
+def failing(when, until=10**9):
+    """A pipeline whose model fails on clips of these values, for so many calls."""
+    calls = count()
+
+    def script(clips):
+        if when(clips.mean()) and next(calls) < until:
+            raise RuntimeError("out of memory")
+        return clips.mean(axis=(1, 2, 3, 4)) - 4
+
+    fake = FakeModel(SPEC, script=script)
+    batcher = Batcher(fake)
+    return batcher, Pipeline(ScriptedObserver(), batcher, Judge(Policy(), Calibration(null_bound=0.3), fake.ref))
+
+
+def test_a_model_that_fails_on_everything_is_waited_for(monkeypatch) -> None:
+    monkeypatch.setattr("scanner.worker.looking.BACKOFF_S", (0.01,))
+    batcher, parts = failing(lambda _: True, until=9)
+    with batcher:
+        look = Looker(parts, AwayStore(0)).look(claimed(), Mode.FULL)
+    assert len(look.scored) == 1
+
+
+def test_a_clip_that_the_model_fails_on_alone_is_its_segments_fault() -> None:
+    batcher, parts = failing(lambda mean: mean == 7)
+    with batcher, pytest.raises(InferenceError):
+        Looker(parts, AwayStore(0)).look(claimed(), Mode.FULL)
+
+
+class DeafBus(FusedBus):
+    """Members that deliver nothing until they are rewound so often, or a new one subscribes so often."""
+
+    def __init__(self, bus, *, rewinds=10**9, members=10**9):
+        super().__init__(bus, Fuse())
+        self.rewinds, self.members = rewinds, members
+
+    def subscribe(self, topics, group, listener=None):
+        self.members -= 1
+        return DeafMember(self._bus.subscribe(topics, group, listener), self)
+
+
+class DeafMember:
+    def __init__(self, member, bus):
+        self._member, self._bus = member, bus
+
+    def poll(self, timeout_s, limit):
+        got = self._member.poll(min(timeout_s, 0.002), limit)
+        return got if self._bus.rewinds <= 0 or self._bus.members <= 0 else []
+
+    def rewind(self, places):
+        self._bus.rewinds -= 1
+        self._member.rewind(places)
+
+    def behind(self, places):
+        return dict.fromkeys(places, 1)
+
+    def __getattr__(self, name):
+        return getattr(self._member, name)
+
+
+def roused(bus):
+    rules = Rules(TOPICS, "group", None, lookers=2, commit_interval_s=0.0, drain_s=5, stuck_after_s=0.1)
+    stop = threading.Event()
+    failures = []
+
+    def run():
+        with pipeline() as parts:
+            try:
+                Worker(bus, parts, None, Metrics(CollectorRegistry()), rules).run(stop)
+            except WorkerStuckError as error:
+                failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while thread.is_alive() and any(bus.lag(TOPICS.segments, "group").values()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    return failures
+
+
+@pytest.mark.parametrize("heals", [{"rewinds": 1}, {"members": 2}])
+def test_a_partition_that_stands_still_is_sought_again_then_joined_again(heals) -> None:
+    bus = published(["good"] * 4, 2, partitions=1)
+    assert roused(DeafBus(bus, **heals)) == []
+    proof = verify(bus, TOPICS, "group")
+    assert (proof.holds, proof.verdicts) == (True, 4)
+
+
+def test_a_partition_that_stands_still_for_ever_ends_the_process() -> None:
+    bus = published(["good"] * 4, 2, partitions=1)
+    (failure,) = roused(DeafBus(bus))
+    assert "stands still" in str(failure)
+
+
+def test_live_segments_that_come_too_late_are_answered_without_a_look_and_archives_are_looked_at() -> None:
+    bus = published(["good"], 1)
+    late = Segment("live", 0, 0, b"good 1", hashlib.sha256(b"good 1").hexdigest(), captured_at_ms=1)
+    bus.publisher().publish(wire.segment_record(late, TOPICS.segments))
+    worked(bus, shed_after_s=30)
+    verdicts = {v.stream_id: v for v in (wire.verdict_of(delivery.record) for delivery in read(bus, TOPICS.verdicts))}
+    assert [reason.value for reason in verdicts["live"].reasons] == ["shed"]
+    assert (verdicts["live"].label.value, verdicts["live"].coverage.frames_decoded) == ("insufficient_evidence", 0)
+    assert verdicts["cam-0"].coverage.frames_decoded == 60
+    assert verify(bus, TOPICS, "group").holds

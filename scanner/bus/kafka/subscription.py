@@ -99,6 +99,22 @@ class KafkaSubscription:
                 raise
         self._alive_at = time.monotonic()
 
+    def behind(self, places: Iterable[Place]) -> dict[Place, int]:
+        chosen = _partitions(set(places) & self._moves.owned)
+        with ours("find the end"):
+            ends = self._consumer.end_offsets(chosen, timeout_ms=self._config.deadline_ms // 2)
+            return {place_of(each): max(0, end - (self._consumer.position(each) or 0)) for each, end in ends.items()}
+
+    def rewind(self, places: Iterable[Place]) -> None:
+        chosen = _partitions(set(places) & self._moves.owned)
+        with ours("go back to what is committed"):
+            self._fetched = {partition: found for partition, found in self._fetched.items() if partition not in chosen}
+            ask = self._consumer.beginning_offsets if self._config.start == "earliest" else self._consumer.end_offsets
+            starts = ask(chosen, timeout_ms=self._config.deadline_ms // 2)
+            for place in chosen:
+                committed = self._consumer.committed(place, timeout_ms=self._config.deadline_ms // 2)
+                self._consumer.seek(place, starts[place] if committed is None else committed)
+
     def close(self) -> None:
         with ours("leave the group"):
             self._consumer.close(autocommit=False, timeout_ms=int(min(_LEAVE_S, self._config.deadline_s) * 1000))

@@ -210,6 +210,16 @@ class MemorySubscription:
             self._group.committed.update(offsets)
             self._bus.changed.notify_all()
 
+    def behind(self, places: Iterable[Place]) -> dict[Place, int]:
+        with self._bus.changed:
+            ours = [place for place in places if place in self._positions]
+            return {place: self._bus.log(place).next - self._positions[place] for place in ours}
+
+    def rewind(self, places: Iterable[Place]) -> None:
+        with self._bus.changed:
+            for place in self._positions.keys() & set(places):
+                self._positions[place] = self._bus.beginning(self._group, place)
+
     def close(self) -> None:
         with self._bus.changed:
             self._group.leave(self._member)

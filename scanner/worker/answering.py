@@ -1,0 +1,90 @@
+"""Conclusions and errors to the records that answer a segment, told to metrics and log on the way."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import structlog
+
+from scanner import wire
+from scanner.core.errors import Disposition, ScannerError
+from scanner.core.types import StreamState, Verdict
+from scanner.ledger import Debt
+from scanner.local import ATTEMPTS
+from scanner.pipeline import Look, Pipeline
+from scanner.ports import Record
+from scanner.telemetry import Metrics
+from scanner.worker.rules import Rules
+from scanner.worker.streams import Job
+
+log = structlog.get_logger()
+
+
+class Answering:
+    def __init__(self, pipeline: Pipeline, metrics: Metrics, rules: Rules) -> None:
+        self._pipeline = pipeline
+        self._metrics = metrics
+        self._rules = rules
+
+    def answer(self, job: Job, state: StreamState, look: Look) -> tuple[tuple[Record, ...], StreamState]:
+        """The records that answer the job, and what is to be remembered of its stream."""
+        conclusion = self._pipeline.answer(state, look)
+        source = job.debt.delivery.source
+        queued_ms = max(0, round((time.monotonic() - job.debt.taken_s) * 1000) - look.timing.total)
+        timing = replace(look.timing, queued=queued_ms, total=look.timing.total + queued_ms)
+        verdict = replace(conclusion.verdict, source=source, timing_ms=timing)
+        topics, now = self._rules.topics, now_ms()
+        records = (
+            wire.verdict_record(verdict, topics.verdicts, at_ms=now, live_at_ms=_live_at_ms(job, verdict)),
+            *(wire.alert_record(alert, topics.alerts, at_ms=now) for alert in conclusion.alerts),
+            wire.state_record(conclusion.state, topics.states, at_ms=now),
+        )
+        self._metrics.judged(verdict)
+        for alert in conclusion.alerts:
+            self._metrics.alerted(alert.edge.value)
+        log.info(
+            "segment_scanned",
+            stream_id=verdict.stream_id,
+            sequence=verdict.sequence,
+            partition=source.partition,
+            offset=source.offset,
+            label=verdict.label.value,
+            score=verdict.score,
+            observe_ms=timing.observe,
+            score_ms=timing.score,
+        )
+        return records, conclusion.state
+
+    def refuse(self, debt: Debt, error: ScannerError) -> tuple[Record, ...]:
+        """The dead letter of a segment that will not get a verdict."""
+        passing = error.disposition is Disposition.RETRY
+        attempt = ATTEMPTS if passing else 1
+        record = wire.deadletter_record(
+            debt.delivery,
+            wire.DeadLetter(error, attempt, "timeout" if passing else "poison"),
+            self._rules.topics.deadletters,
+            at_ms=now_ms(),
+            largest_bytes=self._rules.largest_record_bytes,
+        )
+        self._metrics.dead_lettered()
+        source = debt.delivery.source
+        log.warning(
+            "segment_rejected",
+            partition=source.partition,
+            offset=source.offset,
+            stage=error.stage.value,
+            error=str(error),
+            attempt=attempt,
+        )
+        return (record,)
+
+
+def _live_at_ms(job: Job, verdict: Verdict) -> int:
+    """When the segment's last frame was live, or, as long as its source does not tell, when it came onto the topic."""
+    captured_ms = job.segment.captured_at_ms
+    return job.debt.delivery.timestamp_ms if captured_ms is None else captured_ms + verdict.end_ms - verdict.start_ms
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000

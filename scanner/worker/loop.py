@@ -1,0 +1,269 @@
+"""The worker's loop.
+
+    1. poll ─▶ 2. look (many at once) ─▶ 3. judge (in stream order) ─▶ 4. commit (in partition order)
+
+A commit is one transaction: verdicts, alerts, states, dead letters and the offsets of the segments they answer. What
+is not committed when a worker dies was never there, and its partitions' next owner begins with what was: the offsets,
+and the states that belong to them.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import structlog
+
+from scanner import wire
+from scanner.core.errors import (
+    BrokerUnavailableError,
+    Disposition,
+    MembershipLostError,
+    ScannerError,
+    SegmentInvalidError,
+    WorkerStuckError,
+)
+from scanner.ledger import Ledger, Payment
+from scanner.pipeline import Look, Pipeline
+from scanner.ports import Bus, Delivery, MediaStore, Place, Subscription
+from scanner.telemetry import Metrics
+from scanner.worker.answering import Answering, now_ms
+from scanner.worker.looking import Looker
+from scanner.worker.rules import Rules
+from scanner.worker.shedding import Shedding, unseen
+from scanner.worker.streams import Job, Streams, remembered
+from scanner.worker.watchdog import Remedy, Watchdog
+
+log = structlog.get_logger()
+
+POLL_S = 0.05  # how long the owner thread waits for records when nothing else is to be done
+AWAY_S = 0.2  # … after a poll that found no broker
+
+
+class _RejoinError(Exception):
+    """This membership yields nothing: begin another one."""
+
+
+class Worker:
+    """Runs until told to stop. One instance, one membership at a time."""
+
+    def __init__(self, bus: Bus, pipeline: Pipeline, store: MediaStore, metrics: Metrics, rules: Rules) -> None:
+        self._bus = bus
+        self._metrics = metrics
+        self._rules = rules
+        self._looker = Looker(pipeline, store)
+        self._answering = Answering(pipeline, metrics, rules)
+        self._shedding = Shedding(rules.patrol_after_s, rules.shed_after_s)
+        self._watchdog = Watchdog(rules.stuck_after_s)
+        self._ledger = Ledger()
+        self._streams = Streams()
+        self._finished: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._paused = False
+        self._last_commit_s = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Works until `stop` is set, then finishes what was begun, commits and leaves.
+
+        Raises:
+            ScannerError: of disposition HALT; nothing uncommitted is lost, it will be delivered again.
+        """
+        lookers = ThreadPoolExecutor(self._rules.lookers, thread_name_prefix="look")
+        try:
+            while not stop.is_set():
+                self._belong(stop, lookers)
+        finally:
+            # A look that is under way ends with its decode cell, not with the membership.
+            lookers.shutdown(wait=False, cancel_futures=True)
+
+    def _belong(self, stop: threading.Event, lookers: ThreadPoolExecutor) -> None:
+        """One membership."""
+        subscription = self._bus.subscribe([self._rules.topics.segments], self._rules.group, self)
+        try:
+            while not stop.is_set():
+                self._step(subscription, lookers)
+            self._drain(subscription)
+        except _RejoinError:
+            log.warning("joining_again")
+        finally:
+            self._streams.hand_back(begun=True)
+            subscription.close()
+            self._forget(self._streams.places)
+            self._paused = False
+
+    # The loop.
+
+    def _step(self, subscription: Subscription, lookers: ThreadPoolExecutor) -> None:
+        # Step 1. Take what is there, unless enough is pending already. Never wait for a segment here.
+        self._hold_or_resume(subscription)
+        for delivery in self._poll(subscription):
+            self._take(delivery)
+        # Step 2. Start looking where a stream's turn has come.
+        self._start(lookers)
+        # Step 3. Judge what was seen, in the order of each stream.
+        self._judge()
+        # Step 4. Commit answers and offsets together.
+        if time.monotonic() - self._last_commit_s >= self._rules.commit_interval_s:
+            self._commit(subscription)
+        # Step 5. Look after partitions that stand still.
+        self._rouse(subscription)
+
+    def _poll(self, subscription: Subscription) -> list[Delivery]:
+        try:
+            return subscription.poll(POLL_S if self._finished.empty() else 0.0, limit=self._rules.lookers * 4)
+        except BrokerUnavailableError as error:
+            log.warning("bus_unavailable", error=str(error))
+            time.sleep(AWAY_S)
+            return []
+
+    def _take(self, delivery: Delivery) -> None:
+        debt = self._ledger.take(delivery, time.monotonic())
+        try:
+            segment = wire.segment_of(delivery)
+        except SegmentInvalidError as error:
+            debt.outputs = self._answering.refuse(debt, error)
+            return
+        debt.claimed_bytes = segment.claim.size if segment.claim else 0
+        self._streams.add(debt, segment)
+        self._metrics.pending(self._ledger.pending_bytes)
+
+    def _start(self, lookers: ThreadPoolExecutor) -> None:
+        for stream, job in self._streams.startable(together=self._rules.mode is not None):
+            wanted = self._rules.mode or stream.state.mode
+            mode = wanted if self._rules.mode else self._shedding.mode(job.segment, wanted, now_ms())
+            if mode is None:
+                job.future = Future()
+                job.future.set_result(unseen(job.segment, wanted))
+            else:
+                job.future = lookers.submit(contextvars.copy_context().run, self._looker.look, job, mode)
+            job.future.add_done_callback(lambda _, job=job: self._finished.put(job))  # type: ignore[misc]
+
+    def _judge(self) -> None:
+        while not self._finished.empty():
+            for stream, job in self._streams.finished(self._finished.get()):
+                if job.future is None or job.future.cancelled() or not self._ledger.owes(job.debt):
+                    continue
+                look = self._seen(job, job.future)
+                if look is not None:
+                    job.debt.outputs, stream.state = self._answering.answer(job, stream.state, look)
+                self._watchdog.alive([job.debt.place], time.monotonic())
+
+    def _seen(self, job: Job, future: Future[Look]) -> Look | None:
+        """The look, or None when the segment is refused. Raises errors that are not the segment's."""
+        try:
+            return future.result()
+        except ScannerError as error:
+            if error.disposition is Disposition.HALT:
+                raise
+            job.debt.outputs = self._answering.refuse(job.debt, error)
+            return None
+
+    def _commit(self, subscription: Subscription) -> None:
+        payment = self._ledger.payable()
+        self._last_commit_s = time.monotonic()
+        if payment is None:
+            return
+        try:
+            subscription.commit(payment.outputs, payment.offsets)
+        except MembershipLostError as error:
+            # Now and then during a rebalance. The next polls tell what was revoked; its new owner answers.
+            log.info("commit_postponed", error=str(error), segments=len(payment.debts))
+            return
+        except BrokerUnavailableError as error:
+            log.warning("commit_failed", error=str(error), segments=len(payment.debts))
+            return  # still owed: the next round commits the same again
+        self._ledger.paid(payment)
+        self._note(payment)
+
+    def _note(self, payment: Payment) -> None:
+        now = now_ms()
+        for debt in payment.debts:
+            self._metrics.committed(debt.delivery.partition, max(0, now - debt.delivery.timestamp_ms) / 1000)
+        self._metrics.pending(self._ledger.pending_bytes)
+
+    def _hold_or_resume(self, subscription: Subscription) -> None:
+        pending = self._ledger.pending_bytes
+        full = pending > self._rules.pending_bytes or len(self._ledger) > self._rules.lookers * 16
+        if full and not self._paused:
+            subscription.pause(self._streams.places)
+            self._paused = True
+        elif self._paused and not full and pending <= self._rules.pending_bytes // 2:
+            subscription.resume(self._streams.places)
+            self._paused = False
+
+    def _rouse(self, subscription: Subscription) -> None:
+        """What a partition needs that stands still although it is not paused, and nothing is waited for."""
+        due = self._watchdog.overdue(time.monotonic())
+        if not due:
+            return
+        try:
+            behind = subscription.behind(list(due))
+        except BrokerUnavailableError:
+            behind = {}  # nobody can do anything: no fault of the partition's
+        excused = self._paused or self._looker.waiting
+        self._watchdog.forget(due.keys() - set(self._streams.places))
+        for place, remedy in due.items():
+            owing = self._ledger.owing(place)
+            if excused or not (behind.get(place, 0) or owing):
+                self._watchdog.alive([place], time.monotonic())
+                continue
+            self._watchdog.tried(place, remedy)
+            log.error("partition_stuck", partition=place[1], behind=behind.get(place), owing=owing, remedy=remedy.name)
+            self._metrics.stuck(remedy.name.lower())
+            self._heal(subscription, place, remedy)
+
+    def _heal(self, subscription: Subscription, place: Place, remedy: Remedy) -> None:
+        if remedy is Remedy.SEEK:
+            self._forget([place])
+            subscription.rewind([place])
+            self.assigned([place])
+        elif remedy is Remedy.REJOIN:
+            raise _RejoinError
+        elif remedy is Remedy.END:
+            raise WorkerStuckError(f"partition {place[1]} of {place[0]} stands still whatever is tried")
+
+    def _drain(self, subscription: Subscription) -> None:
+        """Finishes what is being looked at, within the budget; the rest is delivered again to somebody else."""
+        deadline = time.monotonic() + self._rules.drain_s
+        subscription.pause(self._streams.places)
+        self._streams.hand_back(begun=False)
+        while not self._streams.idle:
+            if time.monotonic() > deadline:
+                log.warning("drain_budget_spent", segments_handed_back=len(self._ledger))
+                break
+            self._judge()
+            self._commit(subscription)
+            time.sleep(0.01)
+        self._commit(subscription)
+        log.info("worker_drained", segments_handed_back=len(self._ledger))
+
+    # Partitions come and go, on this same thread, inside poll.
+
+    def assigned(self, places: Sequence[Place]) -> None:
+        began = time.monotonic()
+        states = remembered(self._bus, self._rules.topics.states, [partition for _, partition in places])
+        for place in places:
+            self._streams.assign(place, states[place[1]])
+        self._watchdog.watch(places, time.monotonic())
+        self._metrics.assigned(len(self._streams.places))
+        log.info(
+            "partitions_assigned",
+            partitions=sorted(partition for _, partition in places),
+            streams_restored=sum(map(len, states.values())),
+            restore_s=round(time.monotonic() - began, 3),
+        )
+
+    def revoked(self, places: Sequence[Place]) -> None:
+        self._forget(places)
+        self._watchdog.forget(places)
+        self._metrics.assigned(len(self._streams.places))
+        log.info("partitions_revoked", partitions=sorted(partition for _, partition in places))
+
+    def _forget(self, places: Sequence[Place]) -> None:
+        self._streams.revoke(places)
+        self._ledger.drop(places)
+        for _, partition in places:
+            self._metrics.revoked(partition)

@@ -1,0 +1,30 @@
+"""How a worker works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scanner.core.types import Mode
+from scanner.wire import Topics
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """See settings.WorkerSettings."""
+
+    topics: Topics
+    group: str
+    mode: Mode | None
+    """None lets each stream's evidence decide, and takes a stream's segments one after another"""
+    lookers: int
+    commit_interval_s: float = 0.2
+    pending_bytes: int = 256 * 1024 * 1024
+    drain_s: float = 20.0
+    largest_record_bytes: int = 5 * 1024 * 1024
+    """what the dead-letter topic takes"""
+    patrol_after_s: float | None = None
+    """live segments that are older when their turn comes are patrolled only; None: never"""
+    shed_after_s: float | None = None
+    """… are answered without a look"""
+    stuck_after_s: float = 300.0
+    """how long a partition may stand still; see watchdog"""

@@ -1,0 +1,43 @@
+"""What is left out when live streams come faster than they can be looked at: coverage first, then looks. Never answers.
+
+    age of a live segment when its turn comes
+    ──── patrol_after_s ────────── shed_after_s ──────▶
+      as evidence says │ one clip │ no look: insufficient_evidence, reason `shed`
+
+Only segments that say when they were captured are live. An archive has time, and is never shed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from scanner.core.types import Mode, Reason, Segment, Timing
+from scanner.core.verdict import nothing_seen
+from scanner.pipeline import Look
+
+
+class Shedding:
+    """Once it sheds, it does so until segments are young again: else it would stay behind for ever."""
+
+    def __init__(self, patrol_after_s: float | None, shed_after_s: float | None) -> None:
+        self._patrol_after_s = patrol_after_s
+        self._shed_after_s = shed_after_s
+        self._shedding = False
+
+    def mode(self, segment: Segment, wanted: Mode, now_ms: int) -> Mode | None:
+        """How to look at a segment whose turn has come; None: not at all."""
+        if segment.captured_at_ms is None:
+            return wanted
+        age_s = (now_ms - segment.captured_at_ms) / 1000
+        late = self._patrol_after_s is not None and age_s > self._patrol_after_s
+        if self._shed_after_s is not None:
+            young_s = min(self._patrol_after_s or self._shed_after_s, self._shed_after_s)
+            self._shedding = age_s > self._shed_after_s or (self._shedding and age_s > young_s)
+        if self._shedding:
+            return None
+        return Mode.PATROL if late else wanted
+
+
+def unseen(segment: Segment, mode: Mode) -> Look:
+    """What is answered without a look."""
+    return Look(segment, replace(nothing_seen(mode), reasons=(Reason.SHED,)), (), Timing())

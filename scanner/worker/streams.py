@@ -1,0 +1,131 @@
+"""What was delivered and not yet judged, by partition and stream, and what is remembered of each stream."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import structlog
+
+from scanner import wire
+from scanner.core.errors import SegmentInvalidError
+from scanner.core.types import Segment, StreamState
+from scanner.ledger import Debt
+from scanner.pipeline import Look
+from scanner.ports import Bus, Delivery, Place
+
+log = structlog.get_logger()
+
+_POLL_S = 0.05
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A segment on its way to its answer."""
+
+    debt: Debt
+    segment: Segment
+    future: Future[Look] | None = None
+    gone: threading.Event = field(default_factory=threading.Event)
+    """set when nobody waits for the look any more"""
+
+
+@dataclass(slots=True)
+class Stream:
+    """Segments of one stream that were delivered and not yet judged, in order."""
+
+    state: StreamState
+    waiting: deque[Job] = field(default_factory=deque)
+
+
+class Streams:
+    """Of all partitions that this worker owns."""
+
+    def __init__(self) -> None:
+        self._places: dict[Place, dict[str, Stream]] = {}
+
+    @property
+    def places(self) -> list[Place]:
+        return list(self._places)
+
+    def assign(self, place: Place, states: Iterable[StreamState]) -> None:
+        self._places[place] = {state.stream_id: Stream(state) for state in states}
+
+    def revoke(self, places: Iterable[Place]) -> None:
+        for place in places:
+            for stream in self._places.pop(place, {}).values():
+                _cancel(stream.waiting)
+
+    def add(self, debt: Debt, segment: Segment) -> None:
+        streams = self._places.setdefault(debt.place, {})
+        stream = streams.setdefault(segment.stream_id, Stream(StreamState(segment.stream_id)))
+        stream.waiting.append(Job(debt, segment))
+
+    def startable(self, *, together: bool) -> Iterator[tuple[Stream, Job]]:
+        """Jobs whose turn has come: with `together` all, else the first of each stream."""
+        for streams in self._places.values():
+            for stream in streams.values():
+                for job in stream.waiting:
+                    if job.future is None:
+                        yield stream, job
+                    if not together:
+                        break  # the next segment's mode depends on this one's verdict
+
+    def finished(self, job: Job) -> Iterator[tuple[Stream, Job]]:
+        """The looked-at head of the job's stream, taken off it."""
+        stream = self._places.get(job.debt.place, {}).get(job.segment.stream_id)
+        while stream and stream.waiting and (future := stream.waiting[0].future) and future.done():
+            yield stream, stream.waiting.popleft()
+
+    def hand_back(self, *, begun: bool) -> None:
+        """Forgets jobs that were not begun; with `begun` all."""
+        for stream in self._all():
+            dropped = [job for job in stream.waiting if begun or job.future is None]
+            stream.waiting = deque(job for job in stream.waiting if job not in dropped)
+            _cancel(dropped)
+
+    @property
+    def idle(self) -> bool:
+        return not any(stream.waiting for stream in self._all())
+
+    def _all(self) -> Iterator[Stream]:
+        for streams in self._places.values():
+            yield from streams.values()
+
+
+def remembered(bus: Bus, topic: str, partitions: Iterable[int]) -> dict[int, list[StreamState]]:
+    """What is remembered of the streams of these partitions. Raises BrokerUnavailableError.
+
+    Commits that are under way are waited for: a partition's states are those that belong to its committed offset.
+    """
+    numbers = list(partitions)
+    if not numbers:
+        return {}
+    states: dict[tuple[int, str], StreamState] = {}
+    with closing(bus.reader([topic], from_beginning=True, partitions=numbers)) as reader:
+        while not reader.at_end():
+            for delivery in reader.poll(_POLL_S, limit=1000):
+                _remember(states, delivery)
+    return {number: [state for (at, _), state in states.items() if at == number] for number in numbers}
+
+
+def _remember(states: dict[tuple[int, str], StreamState], delivery: Delivery) -> None:
+    key = delivery.partition, delivery.record.key.decode(errors="replace")
+    if delivery.record.value is None:
+        states.pop(key, None)
+        return
+    try:
+        states[key] = wire.state_of(delivery.record)
+    except SegmentInvalidError as error:
+        log.warning("state_unreadable", stream_id=key[1], offset=delivery.offset, error=str(error))
+
+
+def _cancel(jobs: Iterable[Job]) -> None:
+    for job in jobs:
+        job.gone.set()
+        if job.future is not None:
+            job.future.cancel()
