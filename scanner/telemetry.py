@@ -53,6 +53,11 @@ class Metrics:
         )
         self._assigned = Gauge("scanner_partitions_assigned", "Partitions this worker owns.", registry=registry)
 
+    @classmethod
+    def private(cls) -> Metrics:
+        """Metrics that nobody scrapes, for a worker that lives only for a while beside others."""
+        return cls(CollectorRegistry())
+
     def judged(self, verdict: Verdict) -> None:
         self._segments.labels(verdict.label.value).inc()
         tally = verdict.coverage

@@ -47,11 +47,16 @@ class Assembled:
     cell_count: int
 
 
+def core_count() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @contextmanager
 def assembled(settings: Settings, witness: Witness | None = None) -> Iterator[Assembled]:
     """Starts cells and model; ends them with the block. Raises ScannerError of disposition HALT."""
     device = resolve_device(settings.scan.device)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = core_count()
     threads = settings.scan.score_threads or (cores if device.kind == "cpu" else 2)
     size = settings.scan.batch_size or (1 if device.kind == "cpu" else GPU_BATCH)
     count = settings.scan.cells or cores

@@ -70,7 +70,7 @@ def in_memory(settings: Settings) -> Iterator[Group]:
     bus.create(topic_plans(settings))
     with assembled(settings) as parts:
         parts.cells.ready()
-        worker = worker_of(settings, bus, parts, Metrics())
+        worker = worker_of(settings, bus, parts, Metrics.private())
         thread = threading.Thread(target=worker.run, args=(stop,), name="worker")
         thread.start()
         try:

@@ -18,6 +18,7 @@ from scanner.cli import (
     evaluate,
     kafka,
     models,
+    plan,
     provenance,
     publish,
     scan,
@@ -48,6 +49,7 @@ app.command()(provenance.provenance)
 app.add_typer(audit.app, name="audit")
 app.command()(evaluate.evaluate)
 app.add_typer(bench.app, name="bench")
+app.command()(plan.plan)
 app.command()(doctor.doctor)
 
 

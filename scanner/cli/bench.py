@@ -33,7 +33,6 @@ Clips = Annotated[
     typer.Argument(help="Videos to use; drawn talking heads when none is given.", show_default=False),
 ]
 ProfileName = Annotated[str, typer.Option("--profile", help="360p30, 720p30 or 1080p30: what the encoder is set to.")]
-_LEAST_SECONDS = 30.0
 
 
 @app.command()
@@ -56,15 +55,15 @@ def stages(
 
     chosen = settings_from(settings, scan_device=device, scan_model=model)
     with tempfile.TemporaryDirectory() as folder, assembled(chosen) as parts:
-        made = _loops(Path(folder), profile_named(profile), clips)
+        made = loops_of(Path(folder), profile_named(profile), clips)
         costs = []
         for cost in stage_costs(parts, chosen, made[0].segments[0], rounds):
             costs.append(cost)
             if wants_json(as_json):
-                _say({"stage": cost.stage, **asdict(cost), "overhead": round(cost.overhead, 3)})
+                say({"stage": cost.stage, **asdict(cost), "overhead": round(cost.overhead, 3)})
         batch = batch_cost(parts, made)
     if wants_json(as_json):
-        _say({"stage": "batch", **asdict(batch)})
+        say({"stage": "batch", **asdict(batch)})
         return
     _table_of_stages(costs)
     typer.echo(
@@ -110,29 +109,29 @@ def live(
         log_format="json",
     )
     with tempfile.TemporaryDirectory() as folder:
-        made = _loops(Path(folder), profile_named(profile), clips)
+        made = loops_of(Path(folder), profile_named(profile), clips)
 
         def once(count: int) -> LiveFigures:
-            with _group(chosen, on, workers, bootstrap) as group:
+            with group_for(chosen, on, workers, bootstrap) as group:
                 figures, _ = run_live(
-                    group.bus, group.topics, made, streams=count, seconds=seconds, roles=group.roles, told=_progress
+                    group.bus, group.topics, made, streams=count, seconds=seconds, roles=group.roles, told=progress
                 )
             if wants_json(as_json):
-                _say({"figure": "live", "profile": profile, "bus": on, "workers": workers, **asdict(figures)})
+                say({"figure": "live", "profile": profile, "bus": on, "workers": workers, **asdict(figures)})
             else:
-                _table_of_live(figures)
+                table_of_live(figures)
             return figures
 
         if find_max:
             best = most_held(once, streams)
-            _say({"figure": "most_held", "streams": best}) if wants_json(as_json) else typer.echo(f"held: {best}")
+            say({"figure": "most_held", "streams": best}) if wants_json(as_json) else typer.echo(f"held: {best}")
         else:
             once(streams)
         if quality:
             _quality(chosen, made, as_json)
 
 
-def _group(settings: Settings, on: str, workers: int, bootstrap: str | None) -> AbstractContextManager[Group]:
+def group_for(settings: Settings, on: str, workers: int, bootstrap: str | None) -> AbstractContextManager[Group]:
     from scanner.bench.group import in_memory, on_kafka
     from scanner.core.errors import SettingsError
 
@@ -143,7 +142,7 @@ def _group(settings: Settings, on: str, workers: int, bootstrap: str | None) -> 
     raise SettingsError(f"--bus must be kafka, or memory with one worker, got {on!r} with {workers}")
 
 
-def _loops(folder: Path, profile: Any, clips: Sequence[Path] | None) -> list[Loop]:
+def loops_of(folder: Path, profile: Any, clips: Sequence[Path] | None) -> list[Loop]:
     from scanner.bench.material import loops
     from scanner.media.inputs import inputs
 
@@ -160,7 +159,7 @@ def _quality(settings: Settings, made: list[Loop], as_json: bool) -> None:
     with assembled(settings) as parts:
         kept = kept_in_patrol(parts.pipeline, made)
     if wants_json(as_json):
-        _say({"figure": "quality", **asdict(kept)})
+        say({"figure": "quality", **asdict(kept)})
         return
     typer.echo(
         f"patrol beside full coverage: scores differ by {kept.score_difference:.3f} on average over {kept.segments}"
@@ -168,7 +167,7 @@ def _quality(settings: Settings, made: list[Loop], as_json: bool) -> None:
     )
 
 
-def _progress(now_s: float, published: int, answered: int) -> None:
+def progress(now_s: float, published: int, answered: int) -> None:
     import sys
 
     if sys.stderr.isatty():
@@ -176,7 +175,7 @@ def _progress(now_s: float, published: int, answered: int) -> None:
         sys.stderr.flush()
 
 
-def _say(facts: dict[str, Any]) -> None:
+def say(facts: dict[str, Any]) -> None:
     import json
 
     write_line(json.dumps(facts).encode())
@@ -194,7 +193,7 @@ def _table_of_stages(costs: Sequence[Any]) -> None:
     Console().print(table)
 
 
-def _table_of_live(figures: LiveFigures) -> None:
+def table_of_live(figures: LiveFigures) -> None:
     from rich.console import Console
     from rich.table import Table
 

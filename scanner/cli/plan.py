@@ -1,0 +1,92 @@
+"""`scanner plan`: settings for this machine, the live streams it holds with them, and the cost of an hour of video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scanner.cli.bench import Clips, ProfileName, group_for, loops_of, progress, say, table_of_live
+from scanner.cli.common import AsJson, Bootstrap, Exit, SettingsFile, complain, settings_from, wants_json
+
+if TYPE_CHECKING:
+    from scanner.bench.live import LiveFigures
+    from scanner.core.types import Verdict
+    from scanner.settings import Settings
+
+
+def plan(
+    clips: Clips = None,
+    streams: Annotated[int, typer.Option(min=1, help="Live streams to hold.")] = 16,
+    p95: Annotated[float, typer.Option(min=0.05, help="Seconds within which 95 % must be answered.")] = 2.0,
+    price: Annotated[float, typer.Option(min=0, help="Price of this machine an hour, in any currency.")] = 0.10,
+    seconds: Annotated[float, typer.Option(min=10, help="Length of each live run.")] = 30.0,
+    profile: ProfileName = "720p30",
+    on: Annotated[str, typer.Option("--bus", help="kafka or memory.")] = "kafka",
+    model: Annotated[list[str] | None, typer.Option(help="Models to try; the one that is set by default.")] = None,
+    tolerance: Annotated[float, typer.Option(min=0, help="Mean difference of scores that is accepted.")] = 0.02,
+    find_max: Annotated[bool, typer.Option("--find-max", help="Also find the most streams.")] = False,
+    write: Annotated[Path | None, typer.Option(help="Write the settings file there.", show_default=False)] = None,
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Try cells, threads and models under live load; tell which to set, what is held, and what video costs.
+
+    Exit code 1 when no setting holds the streams within the wanted time.
+    """
+    import tempfile
+    from dataclasses import asdict
+
+    from scanner.assembly.scan import assembled, core_count
+    from scanner.bench.live import run_live
+    from scanner.bench.material import profile_named
+    from scanner.bench.planning import best_of, candidates, costs, settings_text, tried, with_candidate
+    from scanner.bench.search import most_held
+    from scanner.bench.stages import batch_cost
+
+    chosen = settings_from(settings, log_format="json")
+    with tempfile.TemporaryDirectory() as folder:
+        made = loops_of(Path(folder), profile_named(profile), clips)
+
+        def run(under: Settings, count: int) -> tuple[LiveFigures, list[Verdict]]:
+            with group_for(under, on, 1, bootstrap) as group:
+                return run_live(
+                    group.bus, group.topics, made, streams=count, seconds=seconds, roles=group.roles, told=progress
+                )
+
+        trials = []
+        wishes = candidates(core_count(), model or [chosen.scan.model])
+        for trial in tried(run, chosen, wishes, streams=streams, p95_s=p95, tolerance=tolerance):
+            trials.append(trial)
+            if wants_json(as_json):
+                say({"figure": "trial", **asdict(trial)})
+            else:
+                found = trial.candidate
+                typer.echo(
+                    f"{found.model}, {found.cells} cells, {found.score_threads} scoring threads: p95"
+                    f" {trial.figures.latency_ms['p95']:.0f} ms, scores apart by {trial.score_difference:.4f}"
+                    f"{'' if trial.fits else ', does not fit'}"
+                )
+        best = best_of(trials)
+        if best is None:
+            complain(f"{streams} streams are not held within {p95:g} s with any of {len(trials)} settings")
+            raise typer.Exit(Exit.FOUND)
+        under = with_candidate(chosen, best.candidate)
+        held = most_held(lambda count: run(under, count)[0], streams) if find_max else streams
+        with assembled(under) as parts:
+            batch = batch_cost(parts, made)
+        bill = costs(price, held, batch.times_real_time)
+    if write is not None:
+        write.write_text(settings_text(best.candidate, streams, best.figures.latency_ms["p95"]))
+    if wants_json(as_json):
+        facts = {"streams_held": held, "times_real_time": batch.times_real_time, "price_per_hour": price}
+        say({"figure": "plan", **asdict(best.candidate), **facts, **asdict(bill)})
+        return
+    table_of_live(best.figures)
+    typer.echo(
+        f"held: {held} streams; full coverage of archives: {batch.times_real_time:g} × real time. At {price:g} an hour,"
+        f" 1,000 hours of live video cost {bill.thousand_stream_hours:g}, of archive {bill.thousand_archive_hours:g}"
+    )
+    typer.echo(f"settings written to {write}" if write else settings_text(best.candidate, streams, p95 * 1000))
