@@ -97,6 +97,7 @@ def _renamed(settings: Settings, bootstrap: str) -> Settings:
     return settings.model_copy(
         update={
             "kafka": settings.kafka.model_copy(update={"bootstrap_servers": (bootstrap,), "group": mark}),
+            "log": settings.log.model_copy(update={"level": "info", "format": "json"}),  # they tell when they are ready
             "topics": settings.topics.model_copy(update={**names, "partitions": PARTITIONS}),
         }
     )

@@ -105,8 +105,7 @@ def live(
         scan_device=device,
         scan_model=model,
         scan_coverage=coverage,
-        log_level=None if settings else "info",
-        log_format="json",
+        log_level="warning",
     )
     with tempfile.TemporaryDirectory() as folder:
         made = loops_of(Path(folder), profile_named(profile), clips)

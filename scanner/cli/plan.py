@@ -46,7 +46,7 @@ def plan(
     from scanner.bench.search import most_held
     from scanner.bench.stages import batch_cost
 
-    chosen = settings_from(settings, log_format="json")
+    chosen = settings_from(settings, log_level="warning")
     with tempfile.TemporaryDirectory() as folder:
         made = loops_of(Path(folder), profile_named(profile), clips)
 
