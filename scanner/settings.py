@@ -122,6 +122,22 @@ class Audit(Section):
     retention_days: int = Field(183, gt=0, description="Verdicts, alerts and reviews are kept on their topics so long.")
 
 
+class DashboardSettings(Section):
+    host: str = Field("127.0.0.1", description="Address the dashboard listens on.")
+    port: int = Field(8080, ge=0, le=65535, description="Its port; 0 takes a free one.")
+    users_file: Path = Field(
+        Path("scanner-users.json"), description="Who may sign in; written by `scanner dashboard users`."
+    )
+    session_hours: float = Field(12.0, gt=0, le=720, description="After that everybody signs in again.")
+    reviewers: int = Field(1, ge=1, le=2, description="People who have to answer a case; 2 is the two-person rule.")
+    lookback_min: float = Field(15.0, ge=0, description="How far back it reads when it starts.")
+    streams: int = Field(2000, gt=0, description="Streams it remembers.")
+    points: int = Field(300, gt=0, description="Verdicts it remembers of each.")
+    https: bool = Field(default=False, description="A proxy in front speaks TLS: cookies are for https alone.")
+    tls_cert: Path | None = Field(None, description="Certificate, PEM: the dashboard itself speaks TLS.")
+    tls_key: Path | None = Field(None, description="Its key, PEM.")
+
+
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe event shown.")
     format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON.")
@@ -137,6 +153,7 @@ class Settings(Section):
     topics: TopicSettings = TopicSettings()
     claims: Claims = Claims()
     worker: WorkerSettings = WorkerSettings()
+    dashboard: DashboardSettings = DashboardSettings()
     log: Log = Log()
     audit: Audit = Audit()
 

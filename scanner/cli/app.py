@@ -13,6 +13,7 @@ from scanner.cli import (
     audit,
     bench,
     config,
+    dashboard,
     demo,
     doctor,
     evaluate,
@@ -41,6 +42,7 @@ app.command()(demo.demo)
 app.command()(worker.worker)
 app.command()(publish.publish)
 app.command()(tail.tail)
+app.add_typer(dashboard.app, name="dashboard")
 app.add_typer(topics.app, name="topics")
 app.add_typer(kafka.app, name="kafka")
 app.add_typer(models.app, name="models")

@@ -1,0 +1,170 @@
+"use strict";
+// Tiles follow the events. Only tiles in sight are painted, and nothing moves under a hand that points at it.
+(() => {
+  const { text, seconds, score, say } = window.scanner;
+  const SILENT_MS = 15000, SPARK = 48, ORDER_MS = 1500;
+  const RANKS = ["alert", "manipulated", "suspected", "silent", "insufficient", "clear", "ended"];
+  const DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz";
+  const wall = document.getElementById("wall"), search = document.getElementById("search");
+  const blank = document.getElementById("tile").content.firstElementChild;
+  const tiles = new Map(); // identity to { item, told, shown, seen, parts }
+  let wanted = "", words = [], hands = 0, told = false;
+
+  const partsOf = (item) => ({
+    link: item.querySelector("a"), use: item.querySelector("use"), word: item.querySelector(".state b"),
+    score: item.querySelector(".score"), name: item.querySelector(".name"), where: item.querySelector(".where"),
+    spark: item.querySelector(".spark path"), behind: item.querySelector(".behind"),
+    faces: item.querySelector(".faces"), mode: item.querySelector(".mode"),
+  });
+  const sight = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      const tile = tiles.get(entry.target.dataset.id);
+      if (!tile) continue;
+      tile.seen = entry.isIntersecting;
+      if (tile.seen) paint(tile);
+    }
+  }, { rootMargin: "200px" });
+  const tileOf = (id) => {
+    let tile = tiles.get(id);
+    if (!tile) {
+      let item = [...wall.children].find((child) => child.dataset.id === id && !tiles.has(id));
+      if (!item) {
+        item = blank.cloneNode(true);
+        item.dataset.id = id;
+        item.querySelector("a").href = "/stream?id=" + encodeURIComponent(id);
+        wall.append(item);
+      }
+      tile = { id, item, told: null, painted: null, seen: false, parts: partsOf(item), attention: "", hidden: false };
+      tiles.set(id, tile);
+      sight.observe(item);
+    }
+    return tile;
+  };
+  const attentionOf = (tile, now) => {
+    const calm = !["alert", "manipulated", "suspected"].includes(tile.told.attention) && !tile.told.ended;
+    return calm && now - tile.told.heard_ms > SILENT_MS ? "silent" : tile.told.attention;
+  };
+  const sparkOf = (spark) => {
+    let path = "", pen = "M";
+    for (let place = 0; place < spark.length; place++) {
+      if (spark[place] === "-") { pen = "M"; continue; }
+      path += pen + (SPARK - spark.length + place) + " " + (35 - DIGITS.indexOf(spark[place])) + (pen === "M" ? "h.01" : "");
+      pen = "L";
+    }
+    return path;
+  };
+  const set = (node, value) => { if (node.textContent !== value) node.textContent = value; };
+  const paint = (tile) => {
+    const { told, parts, attention } = tile;
+    if (!told) return;
+    const stamp = told.heard_ms + attention + told.alerts;
+    const still = attention === "silent" ? text("silent", { s: seconds(Math.round((window.scanner.now() - told.heard_ms) / 1000)) }) : text("behind", { s: seconds(told.behind_s) });
+    set(parts.behind, still);
+    if (tile.painted === stamp) return;
+    tile.painted = stamp;
+    tile.item.className = "tile is-" + attention + (tile.fresh ? " fresh" : "");
+    parts.use.setAttribute("href", "#i-" + attention);
+    set(parts.word, text("attention." + attention));
+    set(parts.score, score(told.score));
+    set(parts.name, told.name);
+    set(parts.faces, text("faces", { n: told.faces.length }));
+    set(parts.mode, text("mode." + told.mode));
+    parts.spark.setAttribute("d", sparkOf(told.spark));
+    parts.where.replaceChildren(...told.faces.map(([box, label]) => {
+      const face = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+      const facts = { class: "is-" + label, x: 160 * box[0], y: 90 * box[1], width: 160 * (box[2] - box[0]), height: 90 * (box[3] - box[1]), rx: 5 };
+      for (const name in facts) face.setAttribute(name, facts[name]);
+      return face;
+    }));
+  };
+  const due = new Set();
+  let painting = false;
+  const soon = (tile) => {
+    due.add(tile);
+    if (painting) return;
+    painting = true;
+    requestAnimationFrame(() => {
+      painting = false;
+      for (const tile of due) if (tile.seen) paint(tile);
+      due.clear();
+    });
+  };
+  const matches = (tile) => (!wanted || tile.attention === wanted) && words.every((word) => tile.told.name.toLowerCase().includes(word));
+  const sieve = (tile) => {
+    const hidden = !matches(tile);
+    if (hidden !== tile.hidden) tile.item.hidden = tile.hidden = hidden;
+  };
+  const filter = () => {
+    for (const tile of tiles.values()) if (tile.told) sieve(tile);
+    const shown = [...tiles.values()].some((tile) => !tile.hidden);
+    document.getElementById("nothing").hidden = shown || !tiles.size;
+  };
+  const judge = (tile, now) => {
+    const before = tile.attention;
+    tile.attention = attentionOf(tile, now);
+    if (before === tile.attention) return false;
+    tile.fresh = Boolean(before) && RANKS.indexOf(tile.attention) < RANKS.indexOf(before);
+    if (before && tile.attention === "alert") say(text("raised", { name: tile.told.name }));
+    return true;
+  };
+  const count = () => {
+    const counts = Object.fromEntries(RANKS.map((name) => [name, 0]));
+    for (const tile of tiles.values()) counts[tile.attention]++;
+    for (const node of document.querySelectorAll("[data-count]")) {
+      const number = node.dataset.count ? counts[node.dataset.count] : tiles.size;
+      set(node, String(number));
+      node.closest(".chip").classList.toggle("none", Boolean(node.dataset.count) && !number);
+    }
+    document.getElementById("empty").hidden = tiles.size > 0;
+  };
+  const order = () => {
+    if (hands || wall.contains(document.activeElement)) return;
+    const sorted = [...tiles.values()].sort((a, b) =>
+      RANKS.indexOf(a.attention) - RANKS.indexOf(b.attention) || b.told.peak - a.told.peak || (a.id < b.id ? -1 : 1));
+    let next = wall.firstElementChild;
+    for (const { item } of sorted) {
+      if (item === next) next = next.nextElementSibling;
+      else wall.insertBefore(item, next);
+    }
+  };
+
+  document.addEventListener("told", ({ detail }) => {
+    const now = window.scanner.now();
+    for (const id of detail.gone) {
+      tiles.get(id)?.item.remove();
+      tiles.delete(id);
+    }
+    for (const told of detail.tiles) {
+      const tile = tileOf(told.id);
+      tile.told = told;
+      judge(tile, now);
+      sieve(tile);
+      soon(tile);
+    }
+    if (!told) order();
+    told = true;
+    count();
+  });
+  setInterval(() => {
+    if (!told) return;
+    const now = window.scanner.now();
+    for (const tile of tiles.values()) if (judge(tile, now) || tile.attention === "silent") { sieve(tile); soon(tile); }
+    count();
+    filter();
+    order();
+  }, ORDER_MS);
+  wall.addEventListener("pointerenter", () => { hands = 1; });
+  wall.addEventListener("pointerleave", () => { hands = 0; });
+  for (const choice of document.querySelectorAll("input[name=show]")) {
+    choice.addEventListener("change", () => { wanted = choice.value; filter(); });
+  }
+  search.addEventListener("input", () => { words = search.value.toLowerCase().split(/\s+/).filter(Boolean); filter(); });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "/" && document.activeElement !== search) { event.preventDefault(); search.focus(); }
+    if (event.key === "Escape" && document.activeElement === search) { search.value = ""; search.dispatchEvent(new Event("input")); search.blur(); }
+  });
+  document.getElementById("full").addEventListener("click", () => {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else document.documentElement.requestFullscreen();
+  });
+})();
