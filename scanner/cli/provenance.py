@@ -1,4 +1,4 @@
-"""`scanner provenance`: what files declare of their own origin, before anybody looks at a picture."""
+"""`scanner provenance FILE…`: what files declare of their own origin; `scanner provenance label` adds to it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
+from typer.core import TyperGroup
 
 from scanner.cli.common import AsJson, Exit, complain, wants_json, write_line
+from scanner.core.errors import SettingsError
 
 if TYPE_CHECKING:
     from scanner.provenance import Decision, Finding, Label45438, Reading
 
 
+class _ReadsByDefault(TyperGroup):
+    """`scanner provenance FILE…` reads; a file that is called like a verb is named ./label."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        named = bool(args) and (args[0] in self.commands or args[0] in {"-h", "--help"})
+        return super().parse_args(ctx, args if named or not args else ["read", *args])
+
+
+app = typer.Typer(cls=_ReadsByDefault, no_args_is_help=True, help="Declared origin: FILE… reads it, label adds to it.")
+
+
+@app.command("read")
 def provenance(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Videos, or XMP sidecars.", show_default=False)],
     as_json: AsJson = False,
@@ -37,6 +51,58 @@ def provenance(
     printer.close()
     if unread:
         raise typer.Exit(Exit.WORLD)
+
+
+@app.command()
+def label(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="MP4, MOV, Matroska, WebM, FLV or AVI.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The copy with the label; may be IN.")],
+    propagator: Annotated[str, typer.Option(help="ContentPropagator: who spreads it, by name or code.")],
+    item_id: Annotated[str, typer.Option(help="PropagateID: the platform's number for the item.")],
+    found: Annotated[bool, typer.Option("--found", help="A detector found traces: Label 3 where there is none.")] = (
+        False
+    ),
+    declared: Annotated[bool, typer.Option("--declared", help="Its uploader says so: Label 2 where there is none.")] = (
+        False
+    ),
+) -> None:
+    """Write the GB 45438-2025 label with who spreads the item into a copy, without re-encoding or taking anything out.
+
+    What a label already says stays as it is; only empty propagator's fields are filled in. Prints the record that was
+    written, as JSON. Exit code 3 when the file cannot take a label.
+    """
+    import json
+    import shutil
+
+    from scanner.provenance import Propagator, decide, propagation
+    from scanner.provenance.writing import label_copy
+
+    try:
+        reading = _read(source)
+        who = Propagator(propagator, item_id)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    except OSError as error:
+        raise SettingsError(f"{source}: {error.strerror or error}") from error
+    known = reading.labels[0] if reading.labels else None
+    decision = decide(reading.labels, declared=declared, traces=found)
+    fields = propagation(decision, known, who)
+    if fields is None and known is None:
+        raise SettingsError(f"{source} has no label to pass on: say --found or --declared to write one")
+    said: dict[str, Any] = {"type": "label", "uri": str(source), "out": str(target), "written": fields is not None}
+    if fields is None:
+        complain(f"{source}: its label names who spreads it; copied as it is")
+        if not (target.exists() and source.samefile(target)):
+            shutil.copyfile(source, target)
+    else:
+        try:
+            written = label_copy(source, target, fields)
+        except OSError as error:
+            raise SettingsError(f"{target}: {error.strerror or error}") from error
+        if written.c2pa_broken:
+            complain(f"{target}: the C2PA manifest in it no longer matches the file; sign it anew")
+        said |= {"tier": decision.tier, "basis": decision.basis, "fields": fields, "c2pa_broken": written.c2pa_broken}
+    write_line(json.dumps(said).encode())
 
 
 def _read(path: Path) -> Reading:
