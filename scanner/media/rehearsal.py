@@ -48,7 +48,7 @@ def black_video(frames: int, pixel_format: str = "yuv420p") -> bytes:
 
 
 def _frames(pixel_format: str, count: int) -> Iterator[VideoFrame]:
+    frame = VideoFrame.from_ndarray(black_picture(), "rgb24").reformat(format=pixel_format)
     for number in range(count):
-        frame = VideoFrame.from_ndarray(black_picture(), "rgb24").reformat(format=pixel_format)
         frame.pts = number
         yield frame

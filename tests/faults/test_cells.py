@@ -85,6 +85,23 @@ def test_a_killed_cell_is_replaced_from_the_spare(pool: CellPool) -> None:
     assert len(observed(pool, draw_video())) == 6
 
 
+def test_a_lost_cell_is_replaced_within_a_second() -> None:
+    """With the real detectors. Measured on a machine that may be busy with other tests, so five times the promise."""
+    with CellPool(1, CellPlan(SPEC)) as pool:
+        assert observed(pool, draw_video()) == []
+        until(lambda: len(pool._idle) == 2, 60)
+        for lost in range(3):
+            cell = pool.take()
+            os.kill(cell.child.pid, signal.SIGKILL)
+            cell.child._process.wait()
+            since = time.monotonic()
+            pool.give_back(cell)
+            assert observed(pool, draw_video()) == []
+            assert time.monotonic() - since < 5.0
+            assert pool.restarts == lost + 1
+            until(lambda: len(pool._idle) == 2, 60)
+
+
 def test_an_idle_cell_that_dies_is_not_lent(pool: CellPool) -> None:
     until(lambda: len(pool._idle) == 2)
     for cell in list(pool._idle):
