@@ -14,7 +14,7 @@ from scanner.core.errors import MediaError
 from scanner.media.cutting import AIGC_BYTES, LONGEST_DURATION_S, Cutting
 from scanner.media.demux import Limits, opened
 from scanner.media.protocol import Channel, ClosedError, Message
-from scanner.media.rehearsal import RATE, black_video
+from scanner.media.rehearsal import RATE, black_video, load_all_of_av
 from scanner.media.sandbox import Confinement, Layer, confine
 
 _HEAD_BYTES = 1024
@@ -58,6 +58,7 @@ def serve(sock: socket.socket, file: int, layers: frozenset[Layer]) -> None:
 
 
 def _rehearse() -> None:
+    load_all_of_av()
     with opened(BytesIO(black_video(RATE)), Limits()) as (container, stream):
         if not list(Cutting(container, stream, 0.5, Limits()).pieces()):
             raise AssertionError("the rehearsal cut nothing")

@@ -6,7 +6,9 @@ A confined process opens no file, so an import or a shared library that waits fo
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from io import BytesIO
+from pkgutil import walk_packages
 
 import av
 import numpy as np
@@ -16,6 +18,13 @@ from scanner.core.types import Detections, Pixels
 
 RATE = 24
 _SIDE = 64
+
+
+def load_all_of_av() -> None:
+    """PyAV loads a part when it first meets a stream of that kind: subtitles, data."""
+    for part in walk_packages(av.__path__, "av."):
+        if not part.name.endswith(("__main__", "datasets")):
+            import_module(part.name)
 
 
 class Everywhere:

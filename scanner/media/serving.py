@@ -11,7 +11,7 @@ from scanner.media.arena import SLOTS, Arena
 from scanner.media.demux import Limits
 from scanner.media.observe import SegmentObserver
 from scanner.media.protocol import Channel, ClosedError, Message
-from scanner.media.rehearsal import Everywhere, black_picture, black_video
+from scanner.media.rehearsal import Everywhere, black_picture, black_video, load_all_of_av
 from scanner.media.sandbox import Confinement, Layer, allow_processor_time, confine
 from scanner.media.sighted import clip_to, observation_to
 from scanner.ports import FaceDetector
@@ -46,6 +46,7 @@ def _rehearse(detectors: str, spec: ClipSpec) -> None:
 
     With detectors of its own: those that see hostile pictures, and their threads, begin confined.
     """
+    load_all_of_av()
     everywhere = Everywhere()
     for pixel_format in ("yuv420p", "yuv444p"):
         payload = black_video(2 * spec.length, pixel_format)
