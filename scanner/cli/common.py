@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from scanner.core.text import visible
+
 if TYPE_CHECKING:
     from scanner.settings import Settings
 
+shown = visible  # text from outside, fit for a terminal
 errors = Console(stderr=True, highlight=False)
 
 
@@ -46,11 +49,6 @@ def settings_from(file: Path | None, **flags: Any) -> Settings:
     settings = load(file, {name.replace("_", ".", 1): value for name, value in flags.items()})
     set_up_logs(settings.log.level, settings.log.format)
     return settings
-
-
-def shown(text: str) -> str:
-    """Text from outside, fit for a terminal: what would move the cursor or turn the line round becomes visible."""
-    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
 
 
 def complain(message: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import typer
 from typer.core import TyperGroup
 
-from scanner.cli.common import AsJson, Exit, complain, wants_json, write_line
+from scanner.cli.common import AsJson, Exit, complain, shown, wants_json, write_line
 from scanner.core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -216,6 +216,4 @@ def _safe(text: str) -> str:
     """Text of a stranger in a cell: no control characters, no markup."""
     from rich.markup import escape
 
-    from scanner.media.protocol import printable
-
-    return escape("\n".join(printable(line) for line in text.split("\n")))
+    return escape("\n".join(shown(line) for line in text.split("\n")))

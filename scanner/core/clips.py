@@ -19,6 +19,7 @@ import numpy as np
 from scanner.core.types import Box, Floats, Mode
 
 FrameT = TypeVar("FrameT")
+CUT_LUMA = 28.0  # mean absolute change of luma between two pictures in a row that no camera move makes
 LEAST_NEW = 4  # the last burst of a full pass must show at least T / 4 new frames to be worth its price
 
 

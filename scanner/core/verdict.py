@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from scanner.core.clips import CUT_LUMA
 from scanner.core.evidence import alarm_level, combined, updated
 from scanner.core.tracking import match
 from scanner.core.types import (
@@ -38,7 +39,6 @@ from scanner.core.types import (
 )
 
 FORGET_MS = 2_000  # a face away for longer is a new track: nobody can say that it is the same one
-CUT_LUMA = 28.0  # see media.observe; here between the last picture of a segment and the first of the next
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from io import BytesIO
 
 import numpy as np
 
-from scanner.core.clips import Burst, as_box, between, bursts, clip_square, probes
+from scanner.core.clips import CUT_LUMA, Burst, as_box, between, bursts, clip_square, probes
 from scanner.core.errors import MediaError
 from scanner.core.tracking import Track, Tracker
 from scanner.core.types import (
@@ -38,7 +38,6 @@ from scanner.vision import brightness, fingerprint, sharpness
 DETECT_EVERY = 5  # frames; at 30 fps a face moves less than half its width in between, the rest is interpolated
 LOOK_PX = 320  # longer side of the picture the detector sees; its models take 128 or 192 px
 PAUSE_S, PAUSE_STEPS = Fraction(1, 2), 4  # slow recordings have long steps, all alike
-CUT_LUMA = 28.0  # mean absolute change of luma between two frames that no camera move makes
 
 
 @dataclass(slots=True)

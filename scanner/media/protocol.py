@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from scanner.core.errors import ScannerError
+from scanner.core.text import visible
 
 Message = dict[str, Any]
 T = TypeVar("T")
@@ -129,7 +130,7 @@ class Fields:
         value = self._message.get(name)
         if not isinstance(value, str) or len(value) > longest:
             raise ProtocolError(f"{name} must be text of at most {longest} characters, got {_shown(value)}")
-        return printable(value)
+        return visible(value)
 
     def items(self, name: str, most: int) -> list[Any]:
         value = self._message.get(name)
@@ -142,11 +143,6 @@ class Fields:
 
     def has(self, name: str) -> bool:
         return self._message.get(name) is not None
-
-
-def printable(text: str) -> str:
-    """Text that came from hostile bytes, fit for a terminal: no control characters."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def _number(value: object, name: str, least: float, most: float) -> float:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from scanner.core.text import visible
 from scanner.core.types import Mode, Provenance, Reason, Tier
 from scanner.report import words
 from scanner.report.model import PathReport
@@ -45,7 +46,7 @@ def ground_of(report: PathReport) -> Ground:
     layers = dict.fromkeys(layer for verdict in verdicts for layer in verdict.sandbox)
     return Ground(
         segments=len(verdicts),
-        stream_id=words.visible(verdicts[0].stream_id) if verdicts else "",
+        stream_id=visible(verdicts[0].stream_id) if verdicts else "",
         frames_total=sum(tally.frames_total for tally in tallies),
         frames_decoded=sum(tally.frames_decoded for tally in tallies),
         frames_scored=sum(tally.frames_scored for tally in tallies),
@@ -58,7 +59,7 @@ def ground_of(report: PathReport) -> Ground:
         c2pa=_shown(declared.c2pa),
         models=tuple(dict.fromkeys((verdict.model.name, verdict.model.sha256) for verdict in verdicts)),
         policies=tuple(dict.fromkeys(verdict.policy_sha256 for verdict in verdicts)),
-        sandbox=tuple((words.visible(layer), words.SANDBOX.get(layer, "")) for layer in layers),
+        sandbox=tuple((visible(layer), words.SANDBOX.get(layer, "")) for layer in layers),
     )
 
 
@@ -90,4 +91,4 @@ def _shown(declaration: str | None) -> str | None:
     if declaration is None:
         return None
     cut = declaration[:DECLARED] + (" …" if len(declaration) > DECLARED else "")
-    return "\n".join(words.visible(line) for line in cut.splitlines())
+    return "\n".join(visible(line) for line in cut.splitlines())

@@ -13,6 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from scanner.core.text import visible
 from scanner.report import words
 from scanner.report.model import ModelFacts, PathReport, Thresholds
 from scanner.report.odds import CROWD, lines
@@ -89,7 +90,7 @@ def environment() -> Environment:
         moment=words.moment,
         duration=words.duration,
         percent=words.percent,
-        visible=words.visible,
+        visible=visible,
         number=words.thousands,
         data_uri=_data_uri,
         score=lambda value: f"{value:.2f}",

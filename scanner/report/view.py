@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from scanner.core.text import visible
 from scanner.core.types import Label, SpanScore
 from scanner.report import words
 from scanner.report.drawing import Drawing, drawing_of
@@ -139,7 +140,7 @@ def _path(place: int, report: PathReport, thresholds: Thresholds, room: Room) ->
         moments=moments,
         worst=_worst(faces, moments, room, thresholds),
         ground=ground_of(report),
-        refused=tuple(words.visible(line) for line in report.refused),
+        refused=tuple(visible(line) for line in report.refused),
     )
 
 
@@ -147,7 +148,7 @@ def split_name(uri: str) -> tuple[str, str]:
     """Folder and file name to show, of a path or an address, with nothing invisible left in them."""
     text = unquote(uri.removeprefix("file://")) if uri.startswith("file:///") else uri
     folder, slash, name = text.rstrip("/").rpartition("/")
-    return words.visible(folder + slash), words.visible(name or text)
+    return visible(folder + slash), visible(name or text)
 
 
 def _hero(faces: Sequence[Face]) -> Look | None:

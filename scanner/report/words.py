@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import UTC, datetime
 
 from scanner.core.types import Label, Mode, Reason, Tier
@@ -96,14 +95,3 @@ def count(number: int, one: str, many: str | None = None) -> str:
 def thousands(number: int) -> str:
     """5 400, with a narrow space that does not break."""
     return f"{number:,}".replace(",", "\u202f")
-
-
-def visible(text: str) -> str:
-    """Foreign text made safe to look at: control, direction and undecodable characters show as their codes."""
-    return "".join(_visible(character) for character in text)
-
-
-def _visible(character: str) -> str:
-    if unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
-        return character
-    return f"\\u{{{ord(character):x}}}"

@@ -21,7 +21,6 @@ from scanner.media.protocol import (
     Fields,
     OverdueError,
     ProtocolError,
-    printable,
 )
 from scanner.media.sighted import clip_from, clip_to, observation_from, observation_to
 
@@ -100,7 +99,7 @@ def test_a_partner_that_does_not_read_does_not_hold_us_for_ever(ends: tuple[Chan
 
 
 def test_text_from_hostile_bytes_cannot_steer_a_terminal() -> None:
-    assert printable("a\x1b[2Jb\r\n\u202ec") == "a\ufffd[2Jb\ufffd\ufffd\ufffdc"
+    assert Fields({"why": "a\x1b[2Jb\r\n\u202ec"}).text("why", 20) == "a\\u{1b}[2Jb\\u{d}\\u{a}\\u{202e}c"
 
 
 OBSERVATION = Observation(
