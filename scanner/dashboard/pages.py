@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from scanner import wire
 from scanner.core.errors import BrokerUnavailableError, ClaimUnavailableError, MediaError, ScannerError
+from scanner.core.text import visible
 from scanner.core.types import Label, Source, Verdict
 from scanner.dashboard.accounts import Role
 from scanner.dashboard.clips import part
@@ -18,7 +19,6 @@ from scanner.dashboard.feed import now_ms
 from scanner.dashboard.site import Site, needs, page, site_of
 from scanner.dashboard.streams import Attention, Point, Stream
 from scanner.dashboard.tiles import BLANK, counted, tile_of
-from scanner.report.words import visible
 
 
 @needs(Role.VIEWER)

@@ -13,11 +13,11 @@ from starlette.responses import Response
 from scanner import wire
 from scanner.core.errors import BrokerUnavailableError
 from scanner.core.review import LONGEST_NOTE, Decision, Review
+from scanner.core.text import visible
 from scanner.dashboard.accounts import Role, User
 from scanner.dashboard.cases import Case
 from scanner.dashboard.feed import now_ms
 from scanner.dashboard.site import Site, check_token, needs, page, site_of, user_of
-from scanner.report.words import visible
 
 log = structlog.get_logger()
 LISTED = 100

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from scanner.core.text import visible
 from scanner.dashboard.accounts import Accounts, Role, User
 from scanner.dashboard.clips import Clips
 from scanner.dashboard.feed import Feed
@@ -24,7 +25,7 @@ from scanner.dashboard.throttle import Throttle
 from scanner.dashboard.tiles import spark_paths
 from scanner.dashboard.words import LANGUAGES, Words, language_of
 from scanner.ports import Bus
-from scanner.report.words import clock, percent, visible
+from scanner.report.words import clock, percent
 from scanner.wire import Topics
 
 THEMES = ("auto", "dark", "light")

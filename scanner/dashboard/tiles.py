@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from scanner.core.text import visible
 from scanner.core.types import Box, Label, Mode
 from scanner.dashboard.streams import Attention, Point, Stream
-from scanner.report.words import visible
 
 SPARK = 48  # segments in a sparkline
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
