@@ -1,0 +1,42 @@
+"""A stream costs per second what it cost in its first minute: `pytest -m bench tests/bench/test_age.py -s`."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+
+import pytest
+
+from scanner import wire
+from scanner.core.types import ClipScore, Mode, ModelRef, Observation, Quality, Segment, StreamState, Tally, Tracklet
+from scanner.core.verdict import Calibration, Judge, Policy, conclude
+
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
+HOURS = 10
+GOP_MS = 2000
+FACES = 3
+BOXES = [(0.05 + 0.3 * n, 0.1, 0.25 + 0.3 * n, 0.4) for n in range(FACES)]
+
+
+def test_the_tenth_hour_costs_what_the_first_minute_did() -> None:
+    judge = Judge(Policy(), Calibration(slope=1.0, bias=0.0, null_bound=0.3), ModelRef("fake", "ab" * 32))
+    quality = Quality(face_px=180, sharpness=0.6, brightness=0.5, frontality=0.9, bitrate_kbps=2000)
+    tracklets = tuple(Tracklet(n, 0, GOP_MS, box, box, box, 60, False, quality) for n, box in enumerate(BOXES))
+    seen = Observation(GOP_MS, 1280, 720, "h264", Tally(60, 60, 0, 0, Mode.FULL), tracklets)
+    state, spent, sizes = StreamState("cam"), [], []
+    for sequence in range(HOURS * 3600_000 // GOP_MS):
+        logits = [-1.0 + 0.5 * ((sequence + n) % 3) for n in range(FACES)]
+        scores = [ClipScore(n, 0, 533, 0, logit, (logit,) * 16) for n, logit in enumerate(logits)]
+        segment = Segment("cam", sequence, sequence * GOP_MS, b"x", "cd" * 32)
+        began = time.perf_counter()
+        state = conclude(state, segment, seen, scores, judge).state
+        spent.append(time.perf_counter() - began)
+        if sequence % 1000 == 0:
+            sizes.append(wire.state_record(state, "states", at_ms=0).size)
+    first, last = statistics.median(spent[100:1100]), statistics.median(spent[-1000:])
+    facts = {"first_us": round(first * 1e6), "tenth_hour_us": round(last * 1e6), "state_bytes": max(sizes[1:])}
+    sys.stderr.write(json.dumps({"figure": "stream_age", "faces": FACES, **facts}) + "\n")
+    assert last < 1.5 * first
+    assert sizes[-1] < 1.5 * sizes[1]
