@@ -101,6 +101,10 @@ class Claims(Section):
     file_roots: Listed[Path] = Field((), description="Folders below which file:// claims may lie.")
     s3_buckets: Listed[str] = Field((), description="Buckets that s3:// claims may name.")
     s3_endpoint: str | None = Field(None, description="Endpoint of an S3-compatible store.")
+    https_hosts: Listed[str] = Field((), description="Hosts that https:// claims may name, host or host:port.")
+    https_ca_file: Path | None = Field(None, description="Authorities that vouch for them, PEM; unset: the system's.")
+    https_private: bool = Field(False, description="Whether they may have private, loopback or link-local addresses.")
+    https_timeout_s: float = Field(30.0, gt=0, description="Longest fetch over HTTPS, from name to last byte.")
     max_bytes: int = Field(256 * 1024 * 1024, gt=0, description="Largest segment fetched.")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from scanner.bus.kafka import KafkaBus, KafkaConfig
 from scanner.media.store import ObjectStore
+from scanner.media.web import WebLimits
 from scanner.ports import TopicPlan
 from scanner.settings import Settings
 from scanner.wire import Topics
@@ -63,5 +64,7 @@ def media_store(settings: Settings) -> ObjectStore:
         file_roots=(*claims.file_roots, *([Path(own)] if own else [])),
         s3_buckets=claims.s3_buckets,
         s3_endpoint=claims.s3_endpoint,
+        https_hosts=claims.https_hosts,
+        https_limits=WebLimits(claims.https_timeout_s, claims.https_private, claims.https_ca_file),
         max_bytes=claims.max_bytes,
     )

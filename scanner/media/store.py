@@ -1,6 +1,7 @@
-"""Where the bytes behind claim checks lie: folders and S3 buckets, and none but those the operator named.
+"""Where the bytes behind claim checks lie: folders, S3 buckets, web hosts, and none but those the operator named.
 
 file:///srv/clips/a.mp4  below one of the file roots      s3://bucket/key  in one of the buckets
+https://host/a.mp4       on one of the hosts (see web.py); read, never written
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from obstore.store import LocalStore, S3Store
 
 from scanner.core.errors import ClaimRefusedError, ClaimUnavailableError
 from scanner.core.types import Claim
+from scanner.media.web import Web, WebLimits
 
 # An object store that is there answers within seconds; the worker waits and asks again anyway.
 _CONNECT = timedelta(seconds=5)
@@ -43,11 +45,14 @@ class ObjectStore:
         file_roots: Iterable[Path] = (),
         s3_buckets: Iterable[str] = (),
         s3_endpoint: str | None = None,
+        https_hosts: Iterable[str] = (),
+        https_limits: WebLimits | None = None,
         max_bytes: int = 256 * 1024 * 1024,
     ) -> None:
         self._file_roots = tuple(root.resolve() for root in file_roots)
         self._s3_buckets = frozenset(s3_buckets)
         self._s3_endpoint = s3_endpoint
+        self._web = Web(https_hosts, https_limits)
         self._max_bytes = max_bytes
         self._opened: dict[str, S3Store] = {}
 
@@ -60,17 +65,20 @@ class ObjectStore:
         """
         if not 0 < size <= self._max_bytes:
             raise ClaimRefusedError(f"{uri}: {size} bytes claimed, from 1 to {self._max_bytes} are taken")
+        payload = self._web.get(uri, size) if uri.startswith("https://") else self._stored(uri, size)
+        digest = hashlib.sha256(payload).hexdigest()
+        if digest != sha256.lower():
+            raise ClaimRefusedError(f"{uri}: sha256 {sha256[:12]}… claimed, the bytes are {digest[:12]}…")
+        return payload
+
+    def _stored(self, uri: str, size: int) -> bytes:
         spot = self._spot(uri)
         with _ours(uri):
             found = obstore.get(spot.store, spot.path)
             actual = found.meta["size"]
             if actual != size:
                 raise ClaimRefusedError(f"{uri}: {size} bytes claimed, {actual} are there")
-            payload = bytes(found.bytes())
-        digest = hashlib.sha256(payload).hexdigest()
-        if digest != sha256.lower():
-            raise ClaimRefusedError(f"{uri}: sha256 {sha256[:12]}… claimed, the bytes are {digest[:12]}…")
-        return payload
+            return bytes(found.bytes())
 
     def put(self, root: str, name: str, payload: bytes) -> Claim:
         """Stores a segment below `root` (file:///folder or s3://bucket/prefix) and returns its claim.
@@ -93,7 +101,7 @@ class ObjectStore:
             return self._file(uri, unquote(parts.path))
         if parts.scheme == "s3":
             return self._s3(uri, parts.netloc, unquote(parts.path).lstrip("/"))
-        raise ClaimRefusedError(f"{uri}: claims are file:///… or s3://…")
+        raise ClaimRefusedError(f"{uri}: claims are file:///…, s3://… or https://…")
 
     def _file(self, uri: str, path: str) -> _Spot:
         if "\0" in path:
