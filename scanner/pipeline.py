@@ -15,11 +15,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from scanner.core.types import Clip, Label, Mode, Observation, Segment, StreamState, Timing
+from scanner.core.types import Clip, Mode, Observation, Segment, StreamState, Timing
 from scanner.core.verdict import Conclusion, Judge, conclude, nothing_seen
 from scanner.inference.batcher import Batcher, Scored
 from scanner.ports import Observer
-from scanner.provenance import decide, parse_label
+from scanner.provenance import weighed
 
 Witness = Callable[[Segment, Clip], None]
 """Shown every clip as it is cut (a report keeps thumbnails). The clip's pixels are only lent."""
@@ -63,9 +63,7 @@ class Pipeline:
         scores = [scored.score for scored in look.scored]
         conclusion = conclude(state, look.segment, look.observation, scores, self.judge)
         verdict = conclusion.verdict
-        labels = [parse_label(verdict.provenance.aigc)] if verdict.provenance.aigc else []
-        decision = decide(labels, traces=verdict.label in {Label.MANIPULATED, Label.SUSPECTED})
-        provenance = replace(verdict.provenance, tier=decision.tier)
+        provenance = weighed(verdict.provenance, verdict.label)
         return replace(conclusion, verdict=replace(verdict, timing_ms=look.timing, provenance=provenance))
 
     def _submit(self, segment: Segment, clip: Clip) -> Future[Scored]:

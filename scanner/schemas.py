@@ -127,7 +127,7 @@ def _segment_headers() -> Json:
         "claim-uri": optional(_TEXT, "where the bytes lie when the value is empty; file:// or s3://"),
         "claim-size": optional(_NUMBER, "bytes behind the claim; goes with claim-uri"),
         "aigc-label": optional(_TEXT, "GB 45438 label as found in the source"),
-        "c2pa": optional(_TEXT, "active C2PA manifest as found in the source"),
+        "c2pa": optional(_TEXT, "what the source's C2PA manifest says: state, signer, actions, faults"),
         "traceparent": optional(_TEXT, "W3C trace context"),
     }
 

@@ -122,6 +122,10 @@ class WorkerSettings(Section):
     metrics_port: int | None = Field(None, ge=0, le=65535, description="Port of /metrics; unset: none.")
 
 
+class ProvenanceSettings(Section):
+    c2pa_trust: Path | None = Field(None, description="Authorities that vouch for C2PA signers, PEM; unset: nobody.")
+
+
 class Audit(Section):
     retention_days: int = Field(183, gt=0, description="Verdicts, alerts and reviews are kept on their topics so long.")
 
@@ -160,6 +164,7 @@ class Settings(Section):
     dashboard: DashboardSettings = DashboardSettings()
     log: Log = Log()
     audit: Audit = Audit()
+    provenance: ProvenanceSettings = ProvenanceSettings()
 
 
 Tree = dict[str, dict[str, Any]]

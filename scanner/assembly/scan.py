@@ -24,6 +24,7 @@ from scanner.media.pool import CellPool
 from scanner.media.sandbox import Confinement
 from scanner.pipeline import Pipeline, Witness
 from scanner.ports import Bus
+from scanner.provenance.c2pa import lifting
 from scanner.settings import Settings, load
 from scanner.telemetry import Metrics
 from scanner.version import code_version
@@ -125,7 +126,10 @@ def scan_input(
     """One answer a segment of one file, in order. Raises MediaError when the file cannot be cut."""
     mode = mode_of(settings, live=False)
     source = "-" if item.path == STDIN else item.path
-    with cut(source, stream_id=item.stream_id, target_s=settings.scan.segment_s, limits=limits_of(settings)) as pieces:
+    c2pa = None if item.path == STDIN else lifting(settings.provenance.c2pa_trust)(item.path)
+    with cut(
+        source, stream_id=item.stream_id, target_s=settings.scan.segment_s, limits=limits_of(settings), c2pa=c2pa
+    ) as pieces:
         for answer in answers(parts.pipeline, iter(pieces), mode=mode, ahead=parts.cell_count + 1):
             if progress is not None:
                 progress(pieces, answer)

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import count
+from pathlib import Path
 from threading import Event
 from typing import Literal, Protocol
 
@@ -44,6 +45,8 @@ class Plan:
     """from the start again after the end, as one stream without an end"""
     inline_limit_bytes: int
     claims_root: str | None
+    lifted: Callable[[Path], str | None] = lambda _: None
+    """what a file's C2PA manifest says"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,10 @@ class _Feed:
         """The file's segments, numbered on from `sequence` and `offset_ms`."""
         source = "-" if self._stream.path == STDIN else self._stream.path
         plan = self._plan
-        with cut(source, stream_id=self._stream.stream_id, target_s=plan.target_s, limits=plan.limits) as pieces:
+        c2pa = None if self._stream.path == STDIN else plan.lifted(self._stream.path)
+        with cut(
+            source, stream_id=self._stream.stream_id, target_s=plan.target_s, limits=plan.limits, c2pa=c2pa
+        ) as pieces:
             last_ms = 0
             for segment in pieces:
                 last_ms = segment.start_ms

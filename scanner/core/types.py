@@ -71,7 +71,7 @@ class Declared:
     aigc: str | None = None
     """the GB 45438 label, JSON text as found"""
     c2pa: str | None = None
-    """the active C2PA manifest, JSON text as found"""
+    """what the active C2PA manifest says, JSON text (see provenance.manifest)"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import sha256
 from types import TracebackType
 from typing import Self
@@ -36,6 +36,7 @@ def cut(
     limits: Limits | None = None,
     confinement: Confinement | None = None,
     stall_s: float = STALL_S,
+    c2pa: str | None = None,
 ) -> Cut:
     """Segments of about `target_s` seconds, in order, each beginning with a keyframe.
 
@@ -43,10 +44,11 @@ def cut(
         source: a path, "-" for standard input, or an open file with a descriptor; read, never seeked, when a pipe.
         stream_id: the name the segments get; the source's own by default.
         stall_s: how long the cutter may be silent before it is held to hang.
+        c2pa: what the source's C2PA manifest says, to go along with each segment.
 
     Raises MediaError while iterating, with one line that names the source and what is wrong with it.
     """
-    return Cut(source, stream_id, target_s, limits or Limits(), confinement or Confinement(), stall_s)
+    return Cut(source, stream_id, target_s, limits or Limits(), confinement or Confinement(), stall_s, c2pa)
 
 
 class Cut:
@@ -60,6 +62,7 @@ class Cut:
         limits: Limits,
         confinement: Confinement,
         stall_s: float,
+        c2pa: str | None = None,
     ) -> None:
         self.name = name_of(source)
         self.duration_s: float | None = None
@@ -74,7 +77,7 @@ class Cut:
         self._limits = limits
         self._confinement = confinement
         self._stall_s = stall_s
-        self._declared = Declared()
+        self._declared = Declared(c2pa=c2pa)
         self._segments = self._cut(source)
 
     def __iter__(self) -> Self:
@@ -145,7 +148,8 @@ class Cut:
     def _learn(self, facts: Fields) -> None:
         self.duration_s = facts.number("duration_s", 0, LONGEST_DURATION_S) if facts.has("duration_s") else None
         self.sandbox = tuple(Layer(layer).value for layer in facts.items("sandbox", len(Layer)))
-        self._declared = Declared(aigc=facts.text("aigc", AIGC_BYTES) if facts.has("aigc") else None)
+        aigc = facts.text("aigc", AIGC_BYTES) if facts.has("aigc") else None
+        self._declared = replace(self._declared, aigc=aigc)
 
     def _segment(self, piece: Fields, payload: bytes, sequence: int, earliest_ms: int) -> Segment:
         self.bytes_read = piece.integer("bytes_read", 0, 2**62)

@@ -25,6 +25,7 @@ class Basis(StrEnum):
     """On what a decision stands."""
 
     LABEL = "label"
+    MANIFEST = "manifest"
     DECLARATION = "declaration"
     TRACES = "traces"
     NOTHING = "nothing"
@@ -53,13 +54,22 @@ class Propagator:
                 raise ValueError(f"{field} must be characters 0x21-0x7E without quote and backslash, got {value!r}")
 
 
-def decide(labels: Iterable[Label45438] = (), *, declared: bool = False, traces: bool = False) -> Decision:
-    """The tier of an item: the strongest of what its labels, its uploader and the detector say.
+def decide(
+    labels: Iterable[Label45438] = (), *, generated: bool = False, declared: bool = False, traces: bool = False
+) -> Decision:
+    """The tier of an item: the strongest of what its labels, its C2PA manifest, its uploader and the detector say.
 
     The measures ask for "is" where the metadata *clearly state* that the content is generated: a label that says "may
     be" or "suspected", as platforms write it, is passed on in its own words. A label that cannot be read says nothing.
+    A manifest is no implicit label in the sense of the measures: it counts as a declaration by who made the item.
+
+    Args:
+        generated: a C2PA manifest that is whole says so.
+        declared: the uploader says so.
+        traces: the detector found them.
     """
     said = [Decision(_TIER_OF_KIND[label.kind], Basis.LABEL) for label in labels if label.kind]
+    said += [Decision(Tier.MAY_BE, Basis.MANIFEST)] * generated
     said += [Decision(Tier.MAY_BE, Basis.DECLARATION)] * declared
     said += [Decision(Tier.SUSPECTED, Basis.TRACES)] * traces
     return max(said, key=lambda decision: _RANK.index(decision.tier), default=Decision(Tier.NONE, Basis.NOTHING))

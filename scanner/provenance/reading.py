@@ -87,6 +87,11 @@ def read_label(file: BinaryIO | bytes) -> Reading:
     return Reading(container, tuple(placed), source.findings)
 
 
+def container_of(file: BinaryIO | bytes) -> Container:
+    """By its first bytes. Raises OSError."""
+    return _container(Source(file))
+
+
 def _compare(placed: list[Placed], source: Source) -> None:
     places = ", ".join(dict.fromkeys(one.place for one in placed))
     source.note(Code.SEVERAL_COPIES, f"{len(placed)} copies of the label, of which there may be one: {places}")

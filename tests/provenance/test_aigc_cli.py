@@ -52,6 +52,8 @@ def test_a_line_tells_container_tier_fields_and_findings(folder) -> None:
             }
         ],
         "findings": [],
+        "c2pa": None,
+        "article50": {"duty": "disclose", "marks": ["gb45438"]},
     }
 
 
