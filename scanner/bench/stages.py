@@ -6,12 +6,10 @@ What is ours is the difference. Turns alternate, so that a machine that slows do
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -72,8 +70,7 @@ class Batch:
 def stage_costs(parts: Assembled, settings: Settings, segment: Segment, rounds: int = 7) -> Iterator[StageCost]:
     """Decode, detect, crop, score, conclude, wire, and the whole of observe in and out of a cell."""
     single_threaded()
-    with _muted():
-        near, far = near_and_far()
+    near, far = near_and_far()
     try:
         yield _decoding(settings, segment, rounds)
         pictures = _pictures(settings, segment, parts.model.spec.length)
@@ -205,19 +202,6 @@ def _wiring(parts: Assembled, look: Look, rounds: int) -> StageCost:
 
 
 # Measuring.
-
-
-@contextmanager
-def _muted() -> Iterator[None]:
-    """mediapipe's libraries chat on stderr while they load, whatever they are told; in a cell nobody hears it."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _paired(ours: Callable[[], object], bare: Callable[[], object], rounds: int) -> tuple[float, float]:

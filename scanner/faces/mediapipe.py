@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from functools import cache
 from importlib import resources
@@ -50,10 +53,12 @@ class MediapipeDetector:
             base_options=_BASE(model_asset_buffer=_model(reach)),
             min_detection_confidence=least_confidence,
         )
-        try:
-            self._detector: Any = mp.tasks.vision.FaceDetector.create_from_options(options)
-        except (RuntimeError, ValueError) as error:
-            raise ModelMismatchError(f"mediapipe does not load face_detection_{reach}.tflite: {error}") from error
+        with _muted():
+            try:
+                self._detector: Any = mp.tasks.vision.FaceDetector.create_from_options(options)
+            except (RuntimeError, ValueError) as error:
+                raise ModelMismatchError(f"mediapipe does not load face_detection_{reach}.tflite: {error}") from error
+            self.detect(np.zeros((64, 64, 3), np.uint8))  # the rest is loaded, and told of, with the first picture
 
     def detect(self, pixels: Pixels) -> Detections:
         """(H, W, 3) RGB to faces, most confident first; boxes and keypoints as fractions of the picture."""
@@ -76,7 +81,21 @@ class MediapipeDetector:
 
     def close(self) -> None:
         """Frees the model; a detector left open complains when the interpreter exits."""
-        self._detector.close()
+        with _muted():
+            self._detector.close()
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """MediaPipe's libraries chat on stderr while they load, whatever they are told by options or environment."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @cache  # a confined process opens no file: the one that it read before must do
