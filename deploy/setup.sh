@@ -2,6 +2,7 @@
 # Installs Scanner into .venv on a Debian-like machine with Python ≥ 3.11, with the system libraries it needs.
 #   bash deploy/setup.sh           to use it
 #   bash deploy/setup.sh test      to run its tests as well
+#   bash deploy/setup.sh browser   to run those of the dashboard in a browser, too (pytest -m browser)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 extra=${1:-}
@@ -31,7 +32,8 @@ lacks libEGL.so.1 && missing+=(libegl1)
 lacks libGLESv2.so.2 && missing+=(libgles2)
 command -v "$python" >/dev/null || missing+=(python3)
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
-if [ "$extra" = test ]; then # a real Apache Kafka is fetched with Maven and run with Java
+[ "$extra" != browser ] || command -v chromium >/dev/null || missing+=(chromium fonts-noto-cjk)
+if [ -n "$extra" ]; then # a real Apache Kafka is fetched with Maven and run with Java
   command -v java >/dev/null || missing+=(default-jre-headless)
   command -v mvn >/dev/null || missing+=(maven)
 fi
@@ -42,8 +44,8 @@ install_packages "${missing[@]}"
   exit 3
 }
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-if [ "$extra" = test ]; then
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[test]'
+if [ -n "$extra" ]; then
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".[$extra]"
 else
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check .
 fi

@@ -1,16 +1,21 @@
-"""The whole product in one process: a drawn sample and its forged twin through the in-memory bus and a worker."""
+"""The whole product in one process: a drawn sample and its forged twin through the in-memory bus and a worker.
+
+Once, to its verdicts; or over and over at the speed of life, for somebody who watches.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from scanner.assembly.bus import topic_plans, topics_of
 from scanner.assembly.scan import Assembled, worker_of
 from scanner.bus.memory import MemoryBus
-from scanner.core.types import Verdict
+from scanner.core.types import Segment, Verdict
 from scanner.media.cutter import cut
 from scanner.sample import draw_sample
 from scanner.settings import Settings
@@ -41,7 +46,7 @@ def verdicts_of(clips: dict[str, Path], parts: Assembled, settings: Settings, me
                 publisher.publish(segment_record(segment, topics.segments))
                 segments += 1
     reader = bus.reader([topics.verdicts], from_beginning=True)
-    with _working(settings, bus, parts, metrics) as failed:
+    with working(settings, bus, parts, metrics) as failed:
         while segments:
             for delivery in reader.poll(0.2, limit=100):
                 segments -= 1
@@ -50,8 +55,56 @@ def verdicts_of(clips: dict[str, Path], parts: Assembled, settings: Settings, me
                 raise failed[0]
 
 
+def play(clips: dict[str, Path], bus: MemoryBus, settings: Settings, stop: threading.Event) -> None:
+    """Publishes the clips as streams without an end, each segment when its last frame would have been shown."""
+    publisher = bus.publisher()
+    topic = topics_of(settings).segments
+    due = [_shown(path, name, settings) for name, path in clips.items()]
+    began_ms = time.time_ns() // 1_000_000
+    while not stop.is_set():
+        stream = min(due, key=lambda stream: stream.ends_ms)
+        stop.wait((began_ms + stream.ends_ms) / 1000 - time.time())
+        segment = stream.next(began_ms)
+        publisher.publish(segment_record(segment, topic))
+
+
+class _Endless:
+    """A clip that begins anew when it is over."""
+
+    def __init__(self, segments: list[Segment], duration_ms: int) -> None:
+        self._segments = segments
+        self._duration_ms = duration_ms
+        self._sequence = 0
+
+    @property
+    def ends_ms(self) -> int:
+        """Media time at which the next segment ends."""
+        rounds, place = divmod(self._sequence, len(self._segments))
+        ends = [segment.start_ms for segment in self._segments[1:]] + [self._duration_ms]
+        return rounds * self._duration_ms + ends[place]
+
+    def next(self, began_ms: int) -> Segment:
+        rounds, place = divmod(self._sequence, len(self._segments))
+        start_ms = rounds * self._duration_ms + self._segments[place].start_ms
+        segment = replace(
+            self._segments[place],
+            sequence=self._sequence,
+            start_ms=start_ms,
+            captured_at_ms=began_ms + start_ms,
+            end_of_stream=False,
+        )
+        self._sequence += 1
+        return segment
+
+
+def _shown(path: Path, name: str, settings: Settings) -> _Endless:
+    with cut(path, stream_id=name, target_s=settings.scan.segment_s) as pieces:
+        segments = list(pieces)
+        return _Endless(segments, round((pieces.duration_s or 0) * 1000) or segments[-1].start_ms + 2000)
+
+
 @contextmanager
-def _working(settings: Settings, bus: MemoryBus, parts: Assembled, metrics: Metrics) -> Iterator[list[Exception]]:
+def working(settings: Settings, bus: MemoryBus, parts: Assembled, metrics: Metrics) -> Iterator[list[Exception]]:
     stop = threading.Event()
     failed: list[Exception] = []
 

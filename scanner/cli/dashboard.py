@@ -36,7 +36,7 @@ def dashboard(
 
     from scanner.assembly.bus import kafka_bus
 
-    _needed()
+    check_extra()
     from scanner.dashboard.serve import serving, site_for
 
     chosen = settings_from(settings, dashboard_host=host, dashboard_port=port, kafka_bootstrap_servers=bootstrap)
@@ -89,14 +89,14 @@ def remove(context: typer.Context, name: Name) -> None:
 
 
 def _accounts(context: typer.Context) -> Accounts:
-    _needed()
+    check_extra()
     from scanner.dashboard.accounts import Accounts
 
     file: Path | None = context.obj
     return Accounts(settings_from(file).dashboard.users_file)
 
 
-def _needed() -> None:
+def check_extra() -> None:
     """The extra, or one line that says how to get it."""
     from importlib.util import find_spec
 

@@ -30,6 +30,7 @@ class Desk:
     bus: MemoryBus
     site: Site
     app: Any
+    address: str = ""
 
     def publish(self, *records: Record) -> None:
         publisher = self.bus.publisher()

@@ -22,6 +22,8 @@
     now: () => Date.now() + window.scanner.skew,
   };
 
+  const tongue = document.documentElement.lang;
+  const locale = navigator.language.startsWith(tongue.slice(0, 2)) ? navigator.language : tongue;
   const mood = (kind, text) => {
     if (pulse.className === "pulse " + kind) return;
     pulse.className = "pulse " + kind;
@@ -31,8 +33,8 @@
     for (const time of root.querySelectorAll("time.when:not([datetime])")) {
       const at = new Date(Number(time.dataset.ms));
       time.dateTime = at.toISOString();
-      time.textContent = at.toLocaleTimeString(document.documentElement.lang);
-      time.title = at.toLocaleString(document.documentElement.lang);
+      time.textContent = at.toLocaleTimeString(locale);
+      time.title = at.toLocaleString(locale);
     }
   };
   const connect = () => {
@@ -56,24 +58,30 @@
     };
   };
   const again = async () => {
-    const answer = await fetch("/events?since=0", { method: "HEAD" }).catch(() => null);
+    const answer = await fetch("/", { method: "HEAD" }).catch(() => null);
     if (answer && answer.status === 401) location.reload();
     else connect();
   };
 
-  // A player that cannot play says so instead of standing there black.
-  document.addEventListener("error", (event) => {
-    if (event.target.tagName !== "VIDEO") return;
-    event.target.hidden = true;
-    event.target.parentElement.querySelector(".lost").hidden = false;
-  }, true);
-  document.addEventListener("htmx:after:swap", () => local(document));
+  // A player that cannot play says so instead of standing there black; it may have failed before we listened.
+  const failed = (video) => {
+    video.hidden = true;
+    video.parentElement.querySelector(".lost").hidden = false;
+  };
+  const look = () => {
+    local(document);
+    for (const video of document.querySelectorAll(".player video")) {
+      if (video.error || video.networkState === HTMLMediaElement.NETWORK_NO_SOURCE) failed(video);
+    }
+  };
+  document.addEventListener("error", (event) => { if (event.target.tagName === "VIDEO") failed(event.target); }, true);
+  document.addEventListener("htmx:after:swap", look);
   document.addEventListener("click", (event) => {
     for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
   });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
   });
-  local(document);
+  look();
   document.addEventListener("DOMContentLoaded", connect); // after the page's own script has begun to listen
 })();

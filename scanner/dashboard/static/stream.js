@@ -55,20 +55,21 @@
     }
     ctx.restore();
   };
+  const heightOf = () => Math.max(180, Math.min(innerHeight * .26, 560));
   const draw = () => {
     const tracks = tracksOf(), night = dark() ? 1 : 0, soft = colour("--soft"), edge = colour("--edge");
-    const grid = { stroke: edge, width: 1 }, font = "12px system-ui, sans-serif";
-    const size = { width: chart.clientWidth, height: chart.clientHeight - 34 };
+    const grid = { stroke: edge, width: 1 }, rem = parseFloat(getComputedStyle(document.documentElement).fontSize), font = .75 * rem + "px system-ui, sans-serif";
+    const size = { width: chart.clientWidth, height: heightOf() };
     const key = tracks.join() + night;
     if (plot && key === faces) { plot.setData(dataOf(tracks)); return; }
     faces = key;
     plot?.destroy();
     plot = new uPlot({
-      ...size, cursor: { drag: { x: false, y: false }, points: { show: false } },
+      ...size, legend: { markers: { width: 0, fill: (plot, index) => LINES[index - 1][night] } }, cursor: { drag: { x: false, y: false }, points: { show: false } },
       scales: { x: { time: false }, y: { range: [0, 1] } },
       axes: [
-        { stroke: soft, grid, ticks: grid, font, values: (_, ticks) => ticks.map((tick) => clock(tick * 1000).replace(/\.\d$/, "")) },
-        { stroke: soft, grid, ticks: grid, font, size: 40, values: (_, ticks) => ticks.map((tick) => tick.toFixed(1)) },
+        { stroke: soft, grid, ticks: grid, font, size: 2 * rem, space: 4.5 * rem, values: (_, ticks) => ticks.map((tick) => clock(tick * 1000).replace(/\.\d$/, "")) },
+        { stroke: soft, grid, ticks: grid, font, size: 2.5 * rem, splits: () => [0, .2, .4, .6, .8, 1], values: (_, ticks) => ticks.map((tick) => tick.toFixed(1)) },
       ],
       series: [
         { label: text("time"), value: (_, value) => (value === null ? "–" : clock(value * 1000)) },
@@ -126,7 +127,7 @@
       draw();
     } finally { asking = false; }
   });
-  new ResizeObserver(() => plot?.setSize({ width: chart.clientWidth, height: chart.clientHeight - 34 })).observe(chart);
+  new ResizeObserver(() => plot?.setSize({ width: chart.clientWidth, height: heightOf() })).observe(chart);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   draw();
 })();
