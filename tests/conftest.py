@@ -19,7 +19,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # kafka-python reads its protocol files by a call that Python 3.11 and 3.12 call deprecated (3.13 took that back).
     config.addinivalue_line("filterwarnings", "ignore:(read|open)_text is deprecated:DeprecationWarning")
     # It also leaves a socket whose connection was refused to the garbage collector.
-    config.addinivalue_line("filterwarnings", "ignore:unclosed <socket:ResourceWarning")
+    config.addinivalue_line("filterwarnings", "ignore:unclosed <(socket|ssl.SSLSocket):ResourceWarning")
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scanner.cli.acls import acls
 from scanner.cli.common import AsJson, Exit, SettingsFile, settings_from, shown, wants_json, write_line
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Create topics; see how far workers are behind; prove that every segment was answered.", no_args_is_help=True
 )
+
+app.command()(acls)
 
 Bootstrap = Annotated[str | None, typer.Option("--bootstrap", help="Brokers, host:port,…", show_default=False)]
 
