@@ -44,6 +44,9 @@ class KafkaSubscription:
         self._transactor = KafkaTransactor(config, f"{group}.{config.instance or uuid.uuid4()}")
         self._paused: set[Place] = set()
         self._fetched: dict[TopicPartition, list[Any]] = {}
+        if config.instance is not None:
+            # What this slot's last process left open holds up the states that are read when partitions come.
+            self._transactor.fence(time.monotonic() + config.deadline_s)
         self._undecided: dict[Place, int] = {}
         """offsets of a commit of which nobody knows whether it happened"""
         self._alive_at = time.monotonic()
