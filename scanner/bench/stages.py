@@ -23,7 +23,7 @@ from scanner.assembly.scan import Assembled, limits_of
 from scanner.bench.material import Loop
 from scanner.core.clips import clip_square
 from scanner.core.types import Clip, Mode, Pixels, Segment, StreamState
-from scanner.faces.mediapipe import near_and_far
+from scanner.faces.mediapipe import quiet_near_and_far
 from scanner.media.decode import Decoder
 from scanner.media.demux import opened
 from scanner.media.observe import LOOK_PX, SegmentObserver
@@ -70,20 +70,16 @@ class Batch:
 def stage_costs(parts: Assembled, settings: Settings, segment: Segment, rounds: int = 7) -> Iterator[StageCost]:
     """Decode, detect, crop, score, conclude, wire, and the whole of observe in and out of a cell."""
     single_threaded()
-    near, far = near_and_far()
-    try:
+    with quiet_near_and_far() as (near, far):
         yield _decoding(settings, segment, rounds)
         pictures = _pictures(settings, segment, parts.model.spec.length)
         yield _detecting(near, pictures[0], rounds)
         yield _cropping(pictures, parts.model.spec.size, rounds)
         yield _scoring(parts, rounds)
         yield _observing(parts, settings, segment, near, far, rounds)
-        look = parts.pipeline.look(segment, Mode.FULL)
-        yield _concluding(parts, look, rounds)
-        yield _wiring(parts, look, rounds)
-    finally:
-        near.close()
-        far.close()
+    look = parts.pipeline.look(segment, Mode.FULL)
+    yield _concluding(parts, look, rounds)
+    yield _wiring(parts, look, rounds)
 
 
 def batch_cost(parts: Assembled, loops: list[Loop], repeats: int = 2) -> Batch:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from scanner.core.errors import ScannerError
 from scanner.core.types import ClipSpec, Mode
-from scanner.faces.mediapipe import MediapipeDetector, Range
+from scanner.faces.mediapipe import quiet_near_and_far
 from scanner.media.demux import Limits
 from scanner.media.observe import SegmentObserver
 
@@ -76,10 +76,9 @@ def cut_files(
 
 
 def _write(root: Path, items: list[Item], out: Path, spec: ClipSpec, mode: Mode, done: Callable[[str], None]) -> None:
-    near, far = MediapipeDetector(Range.SHORT), MediapipeDetector(Range.FULL)
     out.parent.mkdir(parents=True, exist_ok=True)
     raw, count, cuts, about = out.with_suffix(".raw"), 0, [], {}
-    with raw.open("wb") as sink:
+    with raw.open("wb") as sink, quiet_near_and_far() as (near, far):
         for item in items:
             observer = SegmentObserver((root / item.file).read_bytes(), mode, spec, near=near, far=far, limits=Limits())
             try:
@@ -91,8 +90,6 @@ def _write(root: Path, items: list[Item], out: Path, spec: ClipSpec, mode: Mode,
             except ScannerError as error:
                 about[item.file] = {"error": str(error)}
             done(item.file)
-    near.close()
-    far.close()
     shape = (count, spec.length, spec.size, spec.size, 3)
     np.save(out.with_suffix(".npy"), np.memmap(raw, np.uint8, "r", shape=shape))
     raw.unlink()

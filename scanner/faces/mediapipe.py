@@ -53,12 +53,10 @@ class MediapipeDetector:
             base_options=_BASE(model_asset_buffer=_model(reach)),
             min_detection_confidence=least_confidence,
         )
-        with _muted():
-            try:
-                self._detector: Any = mp.tasks.vision.FaceDetector.create_from_options(options)
-            except (RuntimeError, ValueError) as error:
-                raise ModelMismatchError(f"mediapipe does not load face_detection_{reach}.tflite: {error}") from error
-            self.detect(np.zeros((64, 64, 3), np.uint8))  # the rest is loaded, and told of, with the first picture
+        try:
+            self._detector: Any = mp.tasks.vision.FaceDetector.create_from_options(options)
+        except (RuntimeError, ValueError) as error:
+            raise ModelMismatchError(f"mediapipe does not load face_detection_{reach}.tflite: {error}") from error
 
     def detect(self, pixels: Pixels) -> Detections:
         """(H, W, 3) RGB to faces, most confident first; boxes and keypoints as fractions of the picture."""
@@ -81,21 +79,7 @@ class MediapipeDetector:
 
     def close(self) -> None:
         """Frees the model; a detector left open complains when the interpreter exits."""
-        with _muted():
-            self._detector.close()
-
-
-@contextmanager
-def _muted() -> Iterator[None]:
-    """MediaPipe's libraries chat on stderr while they load, whatever they are told by options or environment."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        self._detector.close()
 
 
 @cache  # a confined process opens no file: the one that it read before must do
@@ -106,3 +90,30 @@ def _model(reach: Range) -> bytes:
 def near_and_far() -> tuple[MediapipeDetector, MediapipeDetector]:
     """The two detectors of a decode cell."""
     return MediapipeDetector(Range.SHORT), MediapipeDetector(Range.FULL)
+
+
+@contextmanager
+def quiet_near_and_far() -> Iterator[tuple[MediapipeDetector, MediapipeDetector]]:
+    """The same outside of a cell, where people read stderr: the libraries chat there, whatever options say."""
+    with _muted():
+        near, far = near_and_far()
+        for detector in (near, far):
+            detector.detect(np.zeros((64, 64, 3), np.uint8))  # the rest is loaded, and told of, with the first picture
+    try:
+        yield near, far
+    finally:
+        with _muted():
+            near.close()
+            far.close()
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
