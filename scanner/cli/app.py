@@ -17,6 +17,7 @@ from scanner.cli import (
     demo,
     doctor,
     evaluate,
+    evidence,
     kafka,
     models,
     plan,
@@ -49,6 +50,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 app.add_typer(provenance.app, name="provenance")
 app.add_typer(audit.app, name="audit")
+app.add_typer(evidence.app, name="evidence")
 app.command()(evaluate.evaluate)
 app.add_typer(bench.app, name="bench")
 app.command()(plan.plan)

@@ -1,0 +1,142 @@
+"""`scanner evidence simulate|measure`: what the sequential test is worth in time, before anybody relies on it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scanner.cli.common import AsJson, ModelName, SettingsFile, settings_from, wants_json, write_line
+from scanner.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from scanner.evaluation.sequential import Alarms, Delays, Floats, Rule
+
+app = typer.Typer(help="Time to detect and false alarms of the sequential test.", no_args_is_help=True)
+
+Streams = Annotated[int, typer.Option(min=10, help="Streams of ten minutes.")]
+Rate = Annotated[float | None, typer.Option("--false-alarms", help="Per 1,000 hours of a face; unset: the settings'.")]
+Bound = Annotated[float | None, typer.Option("--null-bound", help="Mean score real faces keep; unset: the card's.")]
+Plot = Annotated[Path | None, typer.Option("--plot", help="Write a PNG.", show_default=False)]
+Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
+
+
+@app.command()
+def simulate(
+    real_mean: Annotated[float, typer.Option(min=0.01, max=0.99, help="Mean score of real people.")] = 0.1,
+    spread: Annotated[float, typer.Option(min=0, max=0.4, help="Standard deviation of people's means.")] = 0.1,
+    forged_mean: Annotated[float, typer.Option(min=0.01, max=0.99, help="Mean score of forged clips.")] = 0.7,
+    streams: Streams = 500,
+    false_alarms: Rate = None,
+    null_bound: Bound = None,
+    plot: Plot = None,
+    seed: Seed = 0,
+    model: ModelName = None,
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Forgeries of 2, 5 and 20 s inside ten minutes of a real stream, scores drawn from beta distributions."""
+    import numpy as np
+
+    from scanner.evaluation.sequential import Population
+
+    rng = np.random.default_rng(seed)
+    try:
+        people = Population(real_mean, spread, forged_mean)
+        real, forged = people.real(streams, rng), people.forged(200, rng)
+    except ValueError as error:
+        raise SettingsError(f"no beta distribution has mean {real_mean} and standard deviation {spread}") from error
+    _tell(_test(settings, model, false_alarms, null_bound), real, forged, rng, plot, as_json)
+
+
+@app.command()
+def measure(
+    scans: Annotated[list[Path], typer.Argument(metavar="SCANS…", help="JSON lines of `scanner scan --json`.")],
+    labels: Annotated[Path, typer.Option(help="CSV with file,label and, where known, person.")],
+    root: Annotated[Path | None, typer.Option(help="Folder that its paths start from; its own by default.")] = None,
+    streams: Streams = 500,
+    false_alarms: Rate = None,
+    null_bound: Bound = None,
+    plot: Plot = None,
+    seed: Seed = 0,
+    model: ModelName = None,
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+) -> None:
+    """The same with the scores of labelled files: each stream is one real person, forged files are spliced in."""
+    import numpy as np
+
+    from scanner.cli.verdicts import verdicts_from
+    from scanner.evaluation.labels import read_labels
+    from scanner.evaluation.scans import file_scores, people_of
+    from scanner.evaluation.sequential import streams_of
+
+    items = read_labels(labels, root or labels.parent)
+    files = file_scores((verdict for _, verdict in verdicts_from(scans, settings_from(settings))), items)
+    people, forged = people_of(files), [file.scores for file in files if file.item.fake]
+    if not people or not forged:
+        raise SettingsError(f"of {len(items)} files {len(people)} real people and {len(forged)} fakes have scores")
+    rng = np.random.default_rng(seed)
+    typer.echo(f"{len(people)} real people, {len(forged)} forged files", err=True)
+    _tell(
+        _test(settings, model, false_alarms, null_bound), streams_of(people, streams, rng), forged, rng, plot, as_json
+    )
+
+
+def _test(settings: Path | None, model: str | None, rate: float | None, bound: float | None) -> Rule:
+    from scanner.evaluation.sequential import Rule
+    from scanner.inference.card import find_model, read_card
+
+    chosen = settings_from(settings, scan_model=model, policy_false_alarms_per_1000_h=rate)
+    card_bound = read_card(find_model(chosen.scan.model)).calibration.null_bound
+    policy = chosen.policy
+    return Rule(card_bound if bound is None else bound, policy.false_alarms_per_1000_h, policy.clear_clips)
+
+
+def _tell(
+    test: Rule, real: Floats, forged: list[Floats], rng: np.random.Generator, plot: Path | None, as_json: bool
+) -> None:
+    from scanner.evaluation.sequential import LENGTHS_S, delays, false_alarms
+    from scanner.evaluation.sequential_plot import draw
+
+    if not 0 < test.null_bound < 1:
+        raise SettingsError(f"--null-bound must lie between 0 and 1, got {test.null_bound}")
+    alarms = false_alarms(test, real)
+    rows = [delays(test, real, forged, length, rng) for length in LENGTHS_S]
+    over = float((real.mean(axis=1) > test.null_bound).mean())
+    if plot:
+        draw(plot, test, real, forged, rng)
+    if wants_json(as_json):
+        facts = {"test": {**asdict(test), "level": test.level}, "real_over_bound": over, "alarms": asdict(alarms)}
+        write_line(json.dumps({**facts, "forgeries": [asdict(row) for row in rows]}).encode())
+    else:
+        _table(test, over, alarms, rows)
+
+
+def _table(test: Rule, over: float, alarms: Alarms, rows: list[Delays]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    low, high = alarms.interval
+    console = Console(highlight=False)
+    console.print(
+        f"null bound {test.null_bound:.2f}, kept by {1 - over:.1%} of the real streams; alarm at evidence "
+        f"{test.level:.1f}, at most {test.false_alarms_per_1000_h:g} false alarms in 1,000 h of a face that keeps it"
+    )
+    console.print(
+        f"real streams: {alarms.count} alarms in {alarms.hours:.0f} h = {alarms.per_hour:.3g} an hour "
+        f"(95 % {low:.3g}–{high:.3g}); {alarms.streams_alarmed:.1%} of ten-minute streams alarm"
+    )
+    table = Table("forged", "found", "median", "90 %", box=None, pad_edge=False)
+    for share in rows[0].ppv:
+        table.add_column(f"PPV at {share:.1%}", justify="right")
+    for row in rows:
+        waits = ["–" if wait is None else f"{wait:.1f} s" for wait in (row.median_s, row.p90_s)]
+        right = [f"{value:.0%}" for value in row.ppv.values()]
+        table.add_row(f"{row.length_s:g} s", f"{row.found:.0%}", *waits, *right)
+    console.print(table)

@@ -1,0 +1,186 @@
+"""What the sequential test is worth in time: how soon a forgery inside a real stream alarms, how often real streams do.
+
+clip scores (streams × clips) ──core.evidence, many streams at once──▶ alarms ──▶ delays, alarms an hour, PPV
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2
+
+from scanner.core.evidence import BETS, alarm_level
+
+Floats = NDArray[np.float64]
+CLIPS_PER_SECOND = 30 / 16
+LENGTHS_S = (2.0, 5.0, 20.0)
+STREAM_S = 600.0
+PREVALENCES = (0.001, 0.01, 0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The sequential test as an operator runs it."""
+
+    null_bound: float
+    false_alarms_per_1000_h: float
+    clear_clips: int
+
+    @property
+    def level(self) -> float:
+        return alarm_level(self.false_alarms_per_1000_h, CLIPS_PER_SECOND)
+
+    def raised(self, scores: Floats) -> NDArray[np.bool_]:
+        """(streams, clips) whether an alarm is raised at the clip, with clearing and starting again after it.
+
+        Args:
+            scores: (streams, clips) calibrated clip scores in [0, 1].
+        """
+        bets = np.array(BETS)
+        logs = np.zeros((len(scores), len(bets)))
+        calm = np.zeros(len(scores), int)
+        alerted = np.zeros(len(scores), bool)
+        raised = np.zeros(scores.shape, bool)
+        for place in range(scores.shape[1]):
+            score = scores[:, place]
+            logs = np.maximum(logs, 0.0) + np.log1p(bets * (score / self.null_bound - 1.0)[:, None])
+            evidence = np.maximum(0.0, np.logaddexp.reduce(logs, axis=1) - np.log(len(bets)))
+            calm = np.where(score <= self.null_bound, calm + 1, 0)
+            raised[:, place] = ~alerted & (evidence >= self.level)
+            cleared = alerted & (calm >= self.clear_clips)
+            alerted = (alerted | raised[:, place]) & ~cleared
+            logs[cleared], calm[cleared] = 0.0, 0
+        return raised
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """How soon forgeries of one length alarm. Those that never do count as longer than any delay."""
+
+    length_s: float
+    streams: int
+    found: float
+    """share that alarms between the forgery's beginning and the stream's end"""
+    median_s: float | None
+    """None: most never alarm"""
+    p90_s: float | None
+    ppv: Mapping[float, float]
+    """share of alarmed streams that are forged, by the share of all streams that are"""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarms:
+    """Alarms on streams of real people."""
+
+    hours: float
+    count: int
+    streams_alarmed: float
+    """share of streams with one or more"""
+    per_hour: float
+    interval: tuple[float, float]
+    """95 %, exact for a Poisson count (Garwood, 1936); wider in truth where some people's streams alarm again"""
+
+
+def false_alarms(test: Rule, real: Floats) -> Alarms:
+    """Alarms on real streams, (streams, clips)."""
+    raised = test.raised(real)
+    hours = real.size / CLIPS_PER_SECOND / 3600
+    count = int(raised.sum())
+    low, high = garwood(count)
+    return Alarms(hours, count, float(raised.any(axis=1).mean()), count / hours, (low / hours, high / hours))
+
+
+def garwood(count: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Exact interval of a Poisson mean after `count` events (Garwood, 1936, Biometrika 28)."""
+    tail = (1 - confidence) / 2
+    low = float(chi2.ppf(tail, 2 * count)) / 2 if count else 0.0
+    return low, float(chi2.ppf(1 - tail, 2 * (count + 1))) / 2
+
+
+def delays(test: Rule, real: Floats, forged: Sequence[Floats], length_s: float, rng: np.random.Generator) -> Delays:
+    """Forgeries of one length spliced into real streams, one each, at a place drawn from the first half.
+
+    Args:
+        real: (streams, clips) scores of real people.
+        forged: the clip scores of each forged face; a stretch of one of them is laid into each stream, drawn anew from
+            the face's clips where it is shorter.
+    """
+    length = max(1, round(length_s * CLIPS_PER_SECOND))
+    onsets = rng.integers(0, real.shape[1] // 2, len(real))
+    spliced = real.copy()
+    for stream, onset in enumerate(onsets):
+        spliced[stream, onset : onset + length] = drawn(forged[int(rng.integers(len(forged)))], length, rng)
+    raised = test.raised(spliced)
+    raised[np.arange(raised.shape[1])[None] < onsets[:, None]] = False  # an alarm before it is a false one
+    found = raised.any(axis=1)
+    waits = np.where(found, (raised.argmax(axis=1) - onsets + 1) / CLIPS_PER_SECOND, np.inf)
+    median, p90 = (float(np.quantile(waits, part, method="higher")) for part in (0.5, 0.9))
+    share, wrong = float(found.mean()), false_alarms(test, real).streams_alarmed
+    return Delays(
+        length_s=length_s,
+        streams=len(real),
+        found=share,
+        median_s=median if np.isfinite(median) else None,
+        p90_s=p90 if np.isfinite(p90) else None,
+        ppv={p: ppv(p, share, wrong) for p in PREVALENCES},
+    )
+
+
+def ppv(prevalence: float, true_rate: float, false_rate: float) -> float:
+    """Share of alarms that are right, by Bayes; 0 when nothing alarms."""
+    right, wrong = prevalence * true_rate, (1 - prevalence) * false_rate
+    return right / (right + wrong) if right + wrong else 0.0
+
+
+def drawn(scores: Floats, length: int, rng: np.random.Generator) -> Floats:
+    """A stretch of consecutive clips, gone on with by further ones until it is long enough."""
+    parts: list[Floats] = []
+    while sum(map(len, parts)) < length:
+        start = int(rng.integers(0, len(scores)))
+        parts.append(scores[start:])
+    return np.concatenate(parts)[:length]
+
+
+# Streams of scores.
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Beta-distributed scores: each person has a mean of their own, which is what makes long streams alarm."""
+
+    real_mean: float
+    spread: float
+    """standard deviation of people's means"""
+    forged_mean: float
+    concentration: float = 6.0
+    """of clips around the person's mean: a + b of the beta distribution"""
+
+    def real(self, streams: int, rng: np.random.Generator) -> Floats:
+        """(streams, clips) of ten minutes each."""
+        if self.spread:
+            strength = self.real_mean * (1 - self.real_mean) / self.spread**2 - 1
+            means = rng.beta(self.real_mean * strength, (1 - self.real_mean) * strength, streams)
+        else:
+            means = np.full(streams, self.real_mean)
+        means = np.clip(means, 1e-3, 1 - 1e-3)[:, None]
+        shape = (streams, clips_of(STREAM_S))
+        return rng.beta(means * self.concentration, (1 - means) * self.concentration, shape)
+
+    def forged(self, faces: int, rng: np.random.Generator) -> list[Floats]:
+        a, b = self.forged_mean * self.concentration, (1 - self.forged_mean) * self.concentration
+        return list(rng.beta(a, b, (faces, clips_of(max(LENGTHS_S)))))
+
+
+def streams_of(people: Sequence[Floats], streams: int, rng: np.random.Generator) -> Floats:
+    """(streams, clips): ten minutes of one person each, drawn with replacement from that person's clips.
+
+    What differs between people stays: their streams are as suspicious as they are.
+    """
+    return np.stack([drawn(people[place % len(people)], clips_of(STREAM_S), rng) for place in range(streams)])
+
+
+def clips_of(seconds: float) -> int:
+    return round(seconds * CLIPS_PER_SECOND)
