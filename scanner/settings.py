@@ -216,7 +216,7 @@ def settings_file(file: Path | None) -> Path | None:
 def _written(path: Path | None) -> Tree:
     try:
         return tomllib.loads(path.read_text("utf-8")) if path else {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"settings file {path}: {error}") from error
 
 

@@ -190,7 +190,7 @@ class _Headers:
         return value
 
     def number(self, name: str, value: str) -> int:
-        if not (value.isascii() and value.isdigit()) or int(value[:20]) > LARGEST_NUMBER:
+        if not (value.isascii() and value.isdigit() and len(value) <= 20) or int(value) > LARGEST_NUMBER:
             raise SegmentInvalidError(f"header {name} must be a whole number up to 2^53, got {value[:40]!r}")
         return int(value)
 

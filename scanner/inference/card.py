@@ -105,12 +105,14 @@ def read_card(folder: Path) -> Card:
     """Raises ModelMismatchError when the card is malformed or model.onnx is not the file it speaks of."""
     try:
         card = Card.model_validate(tomllib.loads((folder / "card.toml").read_text("utf-8")))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, RecursionError) as error:
         raise ModelMismatchError(f"{folder / 'card.toml'} cannot be read: {error}") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ModelMismatchError(f"{folder / 'card.toml'}: {place}: {first['msg']}") from error
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise ModelMismatchError(f"{folder / 'card.toml'} cannot be read: {error}") from error
     actual = digest(folder / "model.onnx")
     if actual != card.sha256:
         raise ModelMismatchError(f"{folder / 'model.onnx'}: card says sha256 {card.sha256[:12]}…, is {actual[:12]}…")

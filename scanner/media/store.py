@@ -6,6 +6,7 @@ https://host/a.mp4       on one of the hosts (see web.py); read, never written
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, S3Store
 
 from scanner.core.errors import ClaimRefusedError, ClaimUnavailableError
+from scanner.core.text import visible
 from scanner.core.types import Claim
 from scanner.media.web import Web, WebLimits
 
@@ -26,6 +28,7 @@ from scanner.media.web import Web, WebLimits
 _CONNECT = timedelta(seconds=5)
 _ANSWER = timedelta(seconds=30)
 _RETRIES = 2
+_OF_THE_NAME = frozenset((errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EINVAL))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,15 @@ class ObjectStore:
         return Claim(uri, len(payload), hashlib.sha256(payload).hexdigest())
 
     def _spot(self, uri: str) -> _Spot:
+        try:
+            return self._found(uri)
+        except (ValueError, RuntimeError) as error:  # an address that is none; links in a circle
+            raise ClaimRefusedError(f"{visible(uri)}: {error}") from error
+        except OSError as error:
+            kind = ClaimRefusedError if error.errno in _OF_THE_NAME else ClaimUnavailableError
+            raise kind(f"{visible(uri)}: {error.strerror}") from error
+
+    def _found(self, uri: str) -> _Spot:
         parts = urlsplit(uri)
         if parts.query or parts.fragment:
             raise ClaimRefusedError(f"{uri}: a claim has no query and no fragment")
@@ -144,6 +156,8 @@ def _ours(uri: str) -> Iterator[None]:
         yield
     except (NotFoundError, FileNotFoundError) as error:
         raise ClaimRefusedError(f"{uri}: nothing lies there") from error
+    except ValueError as error:  # a path that the store's library does not take
+        raise ClaimRefusedError(f"{visible(uri)}: {visible(str(error))}") from error
     except (BaseError, OSError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ClaimUnavailableError(f"{uri}: {said:.200}") from error

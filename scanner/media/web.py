@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from time import monotonic
@@ -45,14 +46,17 @@ class Web:
         """`hosts` are names, or name:port for a port other than 443."""
         self._hosts = frozenset(host.lower() if ":" in host else f"{host.lower()}:{_PORT}" for host in hosts)
         self._limits = limits or WebLimits()
-        self._tls = ssl.create_default_context(cafile=self._limits.ca_file)
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self._limits.ca_file)
 
     def get(self, uri: str, size: int) -> bytes:
         """Exactly `size` bytes. Raises ClaimRefusedError or ClaimUnavailableError."""
-        parts = urlsplit(uri)
-        host, port = self._allowed(uri, parts)
         deadline = monotonic() + self._limits.seconds
         with _ours(uri):
+            parts = urlsplit(uri)
+            host, port = self._allowed(uri, parts)
             address = self._address(uri, host, port)
             connection = _Pinned(host, port, address, self._tls, deadline)
             with _ended_at(deadline, connection):
@@ -63,10 +67,7 @@ class Web:
                     connection.close()
 
     def _allowed(self, uri: str, parts: SplitResult) -> tuple[str, int]:
-        try:
-            host, port = parts.hostname or "", parts.port or _PORT
-        except ValueError as error:
-            raise ClaimRefusedError(f"{uri}: {error}") from error
+        host, port = parts.hostname or "", parts.port or _PORT
         if parts.username is not None or parts.password is not None:
             raise ClaimRefusedError(f"{uri}: a claim carries no user and no password")
         if f"{host}:{port}" not in self._hosts:
