@@ -315,13 +315,35 @@ def rejected_of(record: Record) -> Rejected:
     )
 
 
+_LETTER_HEADERS = {"scanner-stage", "scanner-attempt", "scanner-disposition", "scanner-redriven-from"}
 REDRIVEN = "scanner-redriven-from"
 """header of a segment that was put on its topic again: topic/partition/offset of the dead letter"""
 
 
 def redriven_from(record: Record) -> str | None:
     """The coordinates of the dead letter that this record was redriven from."""
-    return next((value.decode(errors="replace") for name, value in record.headers if name == REDRIVEN), None)
+    return header(record, REDRIVEN)
+
+
+def redriven_record(rejected: Record, topic: str, name: str, *, at_ms: int) -> Record:
+    """A rejected record, or its dead letter, as a segment again.
+
+    Args:
+        name: topic/partition/offset of the dead letter.
+    """
+    kept = tuple(
+        (key, value)
+        for key, value in rejected.headers
+        if not key.startswith(("__streams.errors.", "ce_")) and key not in _LETTER_HEADERS
+    )
+    told = {**_cloud_event(name, "scanner", Type.SEGMENT, at_ms), REDRIVEN: name}
+    added = tuple((key, value.encode()) for key, value in told.items())
+    return Record(topic, rejected.key, rejected.value, (*kept, *added))
+
+
+def header(record: Record, name: str) -> str | None:
+    """The first header of this name, whatever its bytes."""
+    return next((value.decode(errors="replace") for key, value in record.headers if key == name), None)
 
 
 LONGEST_TOLD = 2000  # characters of an error's message; of its trace, twice as many

@@ -14,6 +14,7 @@ from scanner.cli import (
     bench,
     config,
     dashboard,
+    deadletters,
     demo,
     doctor,
     evaluate,
@@ -45,6 +46,7 @@ app.command()(publish.publish)
 app.command()(tail.tail)
 app.add_typer(dashboard.app, name="dashboard")
 app.add_typer(topics.app, name="topics")
+app.add_typer(deadletters.app, name="deadletters")
 app.add_typer(kafka.app, name="kafka")
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")

@@ -270,3 +270,26 @@ def answer_to(delivery: Delivery, topics: Topics) -> Record:
     facts = (segment.stream_id, segment.sequence, segment.sha256, Mode.FULL, plain.model.sha256, plain.policy_sha256)
     said = replace(plain, verdict_id=identity(*facts), source=delivery.source)
     return verdict_record(said, topics.verdicts, at_ms=0)
+
+
+def test_dead_letters_are_listed_shown_and_redriven_once(scanner: Scanner, tmp_path: Path) -> None:
+    topics = Topics(**scanner.topics)
+    group = f"group-{uuid.uuid4()}"
+    publish(scanner, Record(topics.segments, b"cam", b"noise", (("stream-id", b"cam"),)))
+    with closing(scanner.bus.subscribe([topics.segments], group)) as member:
+        asked: list[Delivery] = []
+        while not asked:
+            asked = member.poll(0.5, 10)
+        member.commit([answer_to(asked[0], topics)], {(topics.segments, asked[0].partition): 1})
+    (listed,) = scanner.lines("deadletters", "list", "--stage", "wire")
+    assert (listed["stream_id"], listed["disposition"]) == ("cam", "poison")
+    assert scanner.lines("deadletters", "list", "--stream", "other") == []
+    shown = json.loads(scanner("deadletters", "show", listed["at"], "--save", tmp_path / "saved").stdout)
+    assert "content-sha256" in shown["message"]
+    assert (tmp_path / "saved").read_bytes() == b"noise"
+    scanner("deadletters", "show", "0/999", code=3)
+    scanner("deadletters", "redrive", code=2)
+    for options, fate in ((["--dry-run"], "redriven"), ([], "redriven"), ([], "redriven_before")):
+        (told,) = scanner.lines("deadletters", "redrive", listed["at"], *options)
+        assert told["fate"] == fate
+    assert sum(scanner.bus.lag(topics.segments, group).values()) == 1

@@ -6,20 +6,19 @@ import hashlib
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from scripted import SPEC, ScriptedObserver, pipeline
 
 from scanner import wire
 from scanner.bus.memory import MemoryBus
-from scanner.core.errors import CellLostError, ClaimUnavailableError, InferenceError, MediaError, WorkerStuckError
-from scanner.core.types import Claim, Clip, ClipSpec, Mode, Observation, Quality, Segment, Tally, Tracklet
+from scanner.core.errors import ClaimUnavailableError, InferenceError, WorkerStuckError
+from scanner.core.types import Claim, Mode, Segment
 from scanner.core.verdict import Calibration, Judge, Policy
 from scanner.inference.batcher import Batcher
 from scanner.ledger import Debt
@@ -33,40 +32,10 @@ from scanner.worker.looking import GoneError, Looker
 from scanner.worker.streams import Job
 
 TOPICS = wire.Topics()
-SPEC = ClipSpec(length=2, size=16)
-BOX = (0.2, 0.2, 0.5, 0.6)
-QUALITY = Quality(200, 0.6, 0.5, 0.9, 1000)
 
 
 class CrashError(Exception):
     """The process would be gone."""
-
-
-@dataclass
-class ScriptedSighting:
-    payload: bytes
-    mode: Mode
-
-    def clips(self):
-        kind, _, rest = self.payload.partition(b" ")
-        if kind == b"poison":
-            raise MediaError("not video")
-        if kind == b"lost":
-            raise CellLostError("the cell died")
-        value = int(rest.split()[0])
-        yield Clip(0, 0, 80, 0, np.full((2, 16, 16, 3), value, np.uint8))
-
-    def observation(self):
-        face = Tracklet(0, 0, 2000, BOX, BOX, BOX, 60, False, QUALITY)
-        return Observation(2000, 640, 480, "h264", Tally(60, 60, 0, 0, self.mode), (face,))
-
-
-class ScriptedObserver:
-    def observe(self, segment, mode):
-        return ScriptedSighting(segment.payload, mode)
-
-    def close(self):
-        pass
 
 
 @dataclass
@@ -110,18 +79,6 @@ class FusedMember:
 
     def __getattr__(self, name):
         return getattr(self._member, name)
-
-
-def model():
-    return FakeModel(SPEC, script=lambda clips: clips.mean(axis=(1, 2, 3, 4)) - 4)
-
-
-@contextmanager
-def pipeline():
-    fake = model()
-    judge = Judge(Policy(), Calibration(null_bound=0.3), fake.ref)
-    with Batcher(fake) as batcher:
-        yield Pipeline(ScriptedObserver(), batcher, judge)
 
 
 def published(kinds, streams, partitions=2):
