@@ -21,7 +21,8 @@ install_packages() {
   command -v apt-get >/dev/null || { say "setup: this machine has no apt-get; please install: $*"; exit 3; }
   say "setup: installing $*"
   $sudo apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  # RUNLEVEL: a package that brings a service does not start it.
+  $sudo env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 missing=()
@@ -36,6 +37,7 @@ command -v "$python" >/dev/null || missing+=(python3)
 if [ -n "$extra" ]; then # a real Apache Kafka is fetched with Maven and run with Java
   command -v java >/dev/null || missing+=(default-jre-headless)
   command -v mvn >/dev/null || missing+=(maven)
+  command -v promtool >/dev/null || missing+=(prometheus) # judges deploy/prometheus and deploy/grafana; see RUNLEVEL
 fi
 install_packages "${missing[@]}"
 

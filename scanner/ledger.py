@@ -20,6 +20,8 @@ class Debt:
     delivery: Delivery
     taken_s: float
     """monotonic clock when it was delivered"""
+    live_at_ms: int = 0
+    """wall clock at which its first frame was live; when its source does not tell, at which it reached its topic"""
     claimed_bytes: int = 0
     """of a claim check: fetched when the segment is looked at"""
     outputs: tuple[Record, ...] | None = field(default=None, repr=False)
@@ -56,7 +58,7 @@ class Ledger:
         self._offered: Payment | None = None
 
     def take(self, delivery: Delivery, now_s: float) -> Debt:
-        debt = Debt(delivery, now_s)
+        debt = Debt(delivery, now_s, delivery.timestamp_ms)
         self._owed.setdefault(debt.place, deque()).append(debt)
         return debt
 
@@ -102,6 +104,10 @@ class Ledger:
     def owes(self, debt: Debt) -> bool:
         """Whether the debt is still ours: its partition was not revoked meanwhile."""
         return any(debt is other for other in self._owed.get(debt.place, ()))
+
+    def oldest(self, place: Place) -> Debt | None:
+        """The first segment of a partition that is not answered."""
+        return next((debt for debt in self._owed.get(place, ()) if debt.outputs is None), None)
 
     def owing(self, place: Place) -> int:
         """Segments of one partition that wait for their answer or its commit."""

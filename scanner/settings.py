@@ -119,7 +119,9 @@ class WorkerSettings(Section):
         60.0, gt=0, description="Live segments that are older are answered without a look (`shed`); empty: never."
     )
     stuck_after_s: float = Field(300.0, gt=0, description="A partition that stands still so long is roused.")
-    metrics_port: int | None = Field(None, ge=0, le=65535, description="Port of /metrics; unset: none.")
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="Port of /metrics, /livez and /readyz; unset: none."
+    )
 
 
 class ProvenanceSettings(Section):
@@ -144,6 +146,7 @@ class DashboardSettings(Section):
     https: bool = Field(default=False, description="A proxy in front speaks TLS: cookies are for https alone.")
     tls_cert: Path | None = Field(None, description="Certificate, PEM: the dashboard itself speaks TLS.")
     tls_key: Path | None = Field(None, description="Its key, PEM.")
+    metrics_port: int | None = Field(None, ge=0, le=65535, description="Port of the dashboard's /metrics; unset: none.")
 
 
 class Log(Section):

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
 from typing import Literal
 
 import structlog
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from scanner.core.types import Verdict
 
@@ -41,17 +54,19 @@ class Metrics:
         )
         self._behind = Gauge(
             "scanner_seconds_behind_live",
-            "Age of the last answered segment.",
+            "Age of the oldest segment that waits for its answer, or of the last answered one: since its first frame"
+            " was live where its source told, else since it reached its topic.",
             ["partition"],
             registry=registry,
         )
         self._pending = Gauge("scanner_pending_bytes", "Fetched and not yet answered.", registry=registry)
-        self._cells = Gauge("scanner_cells_restarted", "Decode cells replaced since the start.", registry=registry)
         self._model = Gauge("scanner_model_info", "The model in force.", ["name", "sha256"], registry=registry)
         self._stuck = Counter(
             "scanner_partitions_stuck", "Partitions that stood still, by what was tried.", ["remedy"], registry=registry
         )
         self._assigned = Gauge("scanner_partitions_assigned", "Partitions this worker owns.", registry=registry)
+        self._registry = registry
+        self.pulse = Pulse()
 
     @classmethod
     def private(cls) -> Metrics:
@@ -78,18 +93,22 @@ class Metrics:
     def alerted(self, edge: str) -> None:
         self._alerts.labels(edge).inc()
 
-    def committed(self, partition: int, delay_s: float) -> None:
+    def committed(self, delay_s: float) -> None:
         self._delay.observe(delay_s)
-        self._behind.labels(str(partition)).set(delay_s)
+
+    def behind(self, partition: int, seconds: float) -> None:
+        self._behind.labels(str(partition)).set(seconds)
 
     def pending(self, byte_count: int) -> None:
         self._pending.set(byte_count)
 
-    def cells_restarted(self, count: int) -> None:
-        self._cells.set(count)
+    def cells(self, restarts: Callable[[], int]) -> None:
+        """Asks how many decode cells were replaced whenever somebody scrapes."""
+        self._registry.register(_Asked("scanner_cells_restarted", "Decode cells replaced since the start.", restarts))
 
     def assigned(self, partitions: int) -> None:
         self._assigned.set(partitions)
+        self.pulse.partitions = partitions
 
     def revoked(self, partition: int) -> None:
         """Forgets a partition that another worker owns now."""
@@ -102,6 +121,7 @@ class Metrics:
 
     def model(self, name: str, sha256: str) -> None:
         self._model.labels(name, sha256).set(1)
+        self.pulse.warm = True
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -113,9 +133,77 @@ class Metrics:
             self._stage.labels(name).observe(monotonic() - began)
 
 
-def serve_metrics(port: int) -> None:
-    """Serves /metrics on all addresses until the process ends."""
-    start_http_server(port)
+class _Asked(Collector):
+    """A counter that lives elsewhere."""
+
+    def __init__(self, name: str, meaning: str, ask: Callable[[], int]) -> None:
+        self._name = name
+        self._meaning = meaning
+        self._ask = ask
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(self._name, self._meaning, value=self._ask())
+
+
+class Pulse:
+    """Whether a worker moves and may be given work. It never speaks of the broker's health: restarting a worker does
+    not mend a broker."""
+
+    def __init__(self, patience_s: float = 120.0) -> None:
+        """
+        Args:
+            patience_s: how long one turn of the loop may take; a commit or a rebalance may wait for the broker.
+        """
+        self.warm = False
+        """the model has scored its first batch"""
+        self.partitions = 0
+        self._patience_s = patience_s
+        self._turned_s = monotonic()
+
+    def turn(self) -> None:
+        """The loop went round once more."""
+        self._turned_s = monotonic()
+
+    @property
+    def alive(self) -> bool:
+        return monotonic() - self._turned_s < self._patience_s
+
+    @property
+    def ready(self) -> bool:
+        return self.alive and self.warm and self.partitions > 0
+
+
+def serve_metrics(port: int, pulse: Pulse | None = None, registry: CollectorRegistry = REGISTRY) -> int:
+    """Serves /metrics, /livez and /readyz on all addresses until the process ends; the port it took."""
+    server = ThreadingHTTPServer(("", port), _handler(pulse, registry))
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return server.server_port
+
+
+def _handler(pulse: Pulse | None, registry: CollectorRegistry) -> type[BaseHTTPRequestHandler]:
+    def answer(path: str) -> tuple[int, bytes]:
+        if path == "/metrics":
+            return 200, generate_latest(registry)
+        if path == "/livez":
+            return 200 if pulse is None or pulse.alive else 503, b""
+        if path == "/readyz":
+            return 200 if pulse is None or pulse.ready else 503, b""
+        return 404, b""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = answer(self.path.partition("?")[0])
+            self.send_response(status)
+            self.send_header("Content-Type", CONTENT_TYPE_LATEST)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """A scrape every few seconds is no news."""
+
+    return Handler
 
 
 def set_up_logs(level: str, form: Literal["auto", "console", "json"]) -> None:

@@ -172,4 +172,5 @@ def worker_of(settings: Settings, bus: Bus, parts: Assembled, metrics: Metrics) 
         largest_record_bytes=largest_record(settings) - RECORD_OVERHEAD_BYTES,
     )
     metrics.model(parts.model.ref.name, parts.model.ref.sha256)
+    metrics.cells(lambda: parts.cells.restarts)
     return Worker(bus, parts.pipeline, media_store(settings), metrics, rules)

@@ -17,7 +17,9 @@ def worker(
     bootstrap: Annotated[
         str | None, typer.Option("--bootstrap", help="Brokers, host:port,…", show_default=False)
     ] = None,
-    metrics_port: Annotated[int | None, typer.Option(help="Serve /metrics there.", show_default=False)] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Serve /metrics, /livez and /readyz there.", show_default=False)
+    ] = None,
     settings: SettingsFile = None,
 ) -> None:
     """Answer segments until SIGTERM or Ctrl-C; then finish what was begun, commit and leave."""
@@ -53,5 +55,5 @@ def worker(
             sandbox=parts.cells.ready(),
         )
         if chosen.worker.metrics_port is not None:
-            serve_metrics(chosen.worker.metrics_port)
+            serve_metrics(chosen.worker.metrics_port, metrics.pulse)
         worker_of(chosen, kafka_bus(chosen), parts, metrics).run(stop)

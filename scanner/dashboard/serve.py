@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from prometheus_client import CollectorRegistry
 
 from scanner.assembly.bus import media_store, topics_of
 from scanner.core.errors import SettingsError
@@ -15,11 +16,13 @@ from scanner.dashboard.accounts import Accounts
 from scanner.dashboard.app import create_app
 from scanner.dashboard.clips import Clips
 from scanner.dashboard.feed import Feed
+from scanner.dashboard.gauges import DashboardMetrics
 from scanner.dashboard.lag import Lag
 from scanner.dashboard.site import Site
 from scanner.dashboard.view import Limits, View
 from scanner.ports import Bus
 from scanner.settings import Settings
+from scanner.telemetry import serve_metrics
 
 LEAVE_S = 2  # readers of events never hang up by themselves
 
@@ -52,8 +55,13 @@ def serving(settings: Settings, site: Site) -> Iterator[str]:
     """Serves on a thread; the address it listens on. Raises SettingsError when that is taken."""
     ours = settings.dashboard
     listening = _bound(ours.host, ours.port)
+    app = create_app(site)
+    if ours.metrics_port is not None:
+        registry = CollectorRegistry()
+        registry.register(DashboardMetrics(site, lambda: app.state.bell.readers))
+        serve_metrics(ours.metrics_port, registry=registry)
     config = uvicorn.Config(
-        create_app(site),
+        app,
         log_config=None,
         access_log=False,
         server_header=False,

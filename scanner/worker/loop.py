@@ -110,6 +110,7 @@ class Worker:
             self._commit(subscription)
         # Step 5. Look after partitions that stand still.
         self._rouse(subscription)
+        self._metrics.pulse.turn()
 
     def _poll(self, subscription: Subscription) -> list[Delivery]:
         try:
@@ -127,6 +128,7 @@ class Worker:
             debt.outputs = self._answering.refuse(debt, error)
             return
         debt.claimed_bytes = segment.claim.size if segment.claim else 0
+        debt.live_at_ms = segment.captured_at_ms or debt.live_at_ms
         self._streams.add(debt, segment)
         self._metrics.pending(self._ledger.pending_bytes)
 
@@ -164,6 +166,7 @@ class Worker:
     def _commit(self, subscription: Subscription) -> None:
         payment = self._ledger.payable()
         self._last_commit_s = time.monotonic()
+        self._tell_age()
         if payment is None:
             return
         try:
@@ -181,8 +184,17 @@ class Worker:
     def _note(self, payment: Payment) -> None:
         now = now_ms()
         for debt in payment.debts:
-            self._metrics.committed(debt.delivery.partition, max(0, now - debt.delivery.timestamp_ms) / 1000)
+            self._metrics.committed(max(0, now - debt.delivery.timestamp_ms) / 1000)
+            self._metrics.behind(debt.delivery.partition, max(0, now - debt.live_at_ms) / 1000)
         self._metrics.pending(self._ledger.pending_bytes)
+
+    def _tell_age(self) -> None:
+        """How far behind the partitions are on which something waits."""
+        now = now_ms()
+        for place in self._streams.places:
+            oldest = self._ledger.oldest(place)
+            if oldest is not None:
+                self._metrics.behind(place[1], max(0, now - oldest.live_at_ms) / 1000)
 
     def _hold_or_resume(self, subscription: Subscription) -> None:
         pending = self._ledger.pending_bytes

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from time import monotonic
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 
 from scanner.core.types import Label, Mode, ModelRef, Provenance, Reason, Tally, Timing, Verdict
-from scanner.telemetry import Metrics, set_up_logs
+from scanner.telemetry import Metrics, Pulse, serve_metrics, set_up_logs
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +22,7 @@ def _own_logs():
     structlog.reset_defaults()
 
 
-UNITS = ("_seconds", "_bytes", "_total", "_info", "_assigned", "_restarted")
+UNITS = ("_seconds", "_bytes", "_total", "_info", "_assigned", "_restarted_total")
 
 
 def verdict(**changes):
@@ -68,7 +71,7 @@ def test_abstentions_are_counted_by_reason() -> None:
 def test_a_revoked_partition_no_longer_falls_behind() -> None:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    metrics.committed(3, 1.5)
+    metrics.behind(3, 1.5)
     assert value(registry, "scanner_seconds_behind_live", partition="3") == 1.5
     metrics.revoked(3)
     metrics.revoked(4)
@@ -90,3 +93,45 @@ def test_logs_off_a_terminal_are_json_lines(capsys) -> None:
     (line,) = capsys.readouterr().err.splitlines()
     told = json.loads(line)
     assert (told["event"], told["stream_id"], told["level"]) == ("segment_scanned", "cam", "info")
+
+
+def asked(port, path):
+    try:
+        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except HTTPError as error:
+        return error.code, ""
+
+
+def test_probes_tell_progress_and_readiness_and_nothing_of_the_broker() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    port = serve_metrics(0, metrics.pulse, registry)
+    assert asked(port, "/livez")[0] == 200
+    assert asked(port, "/readyz")[0] == 503, "no model yet"
+    metrics.model("m", "0")
+    assert asked(port, "/readyz")[0] == 503, "no partition yet"
+    metrics.assigned(2)
+    assert asked(port, "/readyz")[0] == 200
+    metrics.assigned(0)
+    assert asked(port, "/readyz")[0] == 503
+    assert asked(port, "/nowhere")[0] == 404
+
+
+def test_a_loop_that_does_not_turn_is_not_alive(monkeypatch) -> None:
+    pulse = Pulse(patience_s=60)
+    now = monotonic()
+    monkeypatch.setattr("scanner.telemetry.monotonic", lambda: now + 61)
+    assert not pulse.alive
+    pulse.turn()
+    assert pulse.alive
+
+
+def test_replaced_cells_are_asked_for_at_every_scrape() -> None:
+    registry = CollectorRegistry()
+    restarts = [1]
+    Metrics(registry).cells(lambda: restarts[0])
+    assert value(registry, "scanner_cells_restarted_total") == 1
+    restarts[0] = 4
+    port = serve_metrics(0, registry=registry)
+    assert "scanner_cells_restarted_total 4.0" in asked(port, "/metrics")[1]
