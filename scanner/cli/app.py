@@ -24,6 +24,7 @@ from scanner.cli import (
     plan,
     provenance,
     publish,
+    reviews,
     scan,
     tail,
     topics,
@@ -52,6 +53,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 app.add_typer(provenance.app, name="provenance")
 app.add_typer(audit.app, name="audit")
+app.add_typer(reviews.app, name="reviews")
 app.add_typer(evidence.app, name="evidence")
 app.command()(evaluate.evaluate)
 app.add_typer(bench.app, name="bench")

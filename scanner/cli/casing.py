@@ -12,7 +12,7 @@ from scanner.assembly.scan import policy_of
 from scanner.audit import CaseFile, Ledger, Link, PrivateKey, Seal, ledger_lines, write_case
 from scanner.audit.case import LEDGER, POLICY, VERDICTS
 from scanner.cli.common import complain
-from scanner.cli.footage import Footage, seen_again, segments_of
+from scanner.cli.footage import Footage, seen_again, segments_of, suffix_of
 from scanner.cli.verdicts import Line
 from scanner.core.errors import SettingsError
 from scanner.core.review import Review, standings
@@ -25,8 +25,6 @@ from scanner.report.case import CasePage, ClipRow, case_page
 from scanner.settings import Settings
 from scanner.version import code_version
 from scanner.wire import json_of
-
-_SUFFIXES = {"video/mp4": ".mp4", "video/mp2t": ".ts", "video/x-matroska": ".mkv", "video/webm": ".webm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,4 +157,4 @@ def _report(
 
 
 def _clip_name(segment: Segment) -> str:
-    return f"clips/{segment.sequence:06d}{_SUFFIXES.get(segment.content_type, '.bin')}"
+    return f"clips/{segment.sequence:06d}{suffix_of(segment)}"

@@ -16,6 +16,15 @@ from scanner.report import Gallery, Look
 from scanner.settings import Settings
 from scanner.wire import segment_of
 
+_SUFFIXES = {
+    "video/mp4": ".mp4",
+    "video/quicktime": ".mov",
+    "video/x-matroska": ".mkv",
+    "video/webm": ".webm",
+    "video/mp2t": ".ts",
+    "video/x-flv": ".flv",
+    "video/x-msvideo": ".avi",
+}
 SCORE_TOLERANCE = 1e-3  # another processor rounds otherwise
 
 
@@ -46,6 +55,11 @@ def segments_of(media: Path | None, verdicts: Sequence[Verdict], most: int, sett
             f"({settings.scan.segment_s:g} s) what it was?"
         )
     return found
+
+
+def suffix_of(segment: Segment) -> str:
+    """Of the file that holds the segment's bytes."""
+    return _SUFFIXES.get(segment.content_type, ".bin")
 
 
 def seen_again(segments: Sequence[Segment], verdicts: Sequence[Verdict], settings: Settings) -> Footage:

@@ -46,14 +46,18 @@ def of_one_stream(lines: Iterator[Line], stream_id: str | None) -> list[Line]:
 
 def reviews_in(path: Path, lines: list[Line]) -> tuple[Review, ...]:
     """What people said of these verdicts, from JSON lines. Raises SettingsError, SegmentInvalidError."""
+    ids = {verdict.verdict_id for _, verdict in lines}
+    return tuple(review for review in reviews_read(path) if review.verdict_id in ids)
+
+
+def reviews_read(path: Path) -> list[Review]:
+    """Reviews from JSON lines. Raises SettingsError, SegmentInvalidError."""
     from scanner.wire import review_of_line
 
-    ids = {verdict.verdict_id for _, verdict in lines}
     try:
-        read = [review_of_line(line) for line in path.read_bytes().splitlines() if line.strip()]
+        return [review_of_line(line) for line in path.read_bytes().splitlines() if line.strip()]
     except OSError as error:
         raise SettingsError(f"reviews {path}: {error.strerror or error}") from error
-    return tuple(review for review in read if review.verdict_id in ids)
 
 
 def _some(names: Collection[str]) -> str:

@@ -56,7 +56,7 @@ def fit(real: Floats, people: list[str], fake: Floats) -> Fit:
     return Fit(
         slope=slope,
         bias=bias,
-        null_bound=float(np.clip(upper_quantile(scores, weights, 0.05), 0.05, 0.6)),
+        null_bound=float(np.clip(upper_quantile(scores, weights, 0.05), 0.05, 0.95)),
         suspected_from=min(suspected, 0.999),
         manipulated_from=min(max(manipulated, suspected), 0.999),
         real_clips=len(real),
