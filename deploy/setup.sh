@@ -38,6 +38,7 @@ if [ -n "$extra" ]; then # a real Apache Kafka is fetched with Maven and run wit
   command -v java >/dev/null || missing+=(default-jre-headless)
   command -v mvn >/dev/null || missing+=(maven)
   command -v promtool >/dev/null || missing+=(prometheus) # judges deploy/prometheus and deploy/grafana; see RUNLEVEL
+  command -v ffmpeg >/dev/null || missing+=(ffmpeg) # the other side of live streams
 fi
 install_packages "${missing[@]}"
 

@@ -149,6 +149,16 @@ class DashboardSettings(Section):
     metrics_port: int | None = Field(None, ge=0, le=65535, description="Port of the dashboard's /metrics; unset: none.")
 
 
+class IngestSettings(Section):
+    segment_s: float = Field(2.0, gt=0, le=30, description="Length at which live streams are cut, at a keyframe.")
+    stall_s: float = Field(10.0, gt=0, le=3600, description="A source that sends nothing for so long is dead.")
+    longest_pause_s: float = Field(30.0, gt=0, le=3600, description="Most time between two tries to reconnect.")
+    end_after_s: float = Field(60.0, gt=0, description="A stream silent for so long gets its end-of-stream record.")
+    spool_dir: Path | None = Field(None, description="Segments wait here for the broker; unset: the state folder.")
+    spool_mib: int = Field(1024, gt=0, description="Most that waits; above it the oldest segments are lost.")
+    drain_s: float = Field(10.0, ge=0, description="On SIGTERM, time to publish what waits.")
+
+
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe event shown.")
     format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON.")
@@ -165,6 +175,7 @@ class Settings(Section):
     claims: Claims = Claims()
     worker: WorkerSettings = WorkerSettings()
     dashboard: DashboardSettings = DashboardSettings()
+    ingest: IngestSettings = IngestSettings()
     log: Log = Log()
     audit: Audit = Audit()
     provenance: ProvenanceSettings = ProvenanceSettings()

@@ -19,6 +19,7 @@ from scanner.cli import (
     doctor,
     evaluate,
     evidence,
+    ingest,
     kafka,
     models,
     plan,
@@ -44,6 +45,7 @@ app.command()(scan.scan)
 app.command()(demo.demo)
 app.command()(worker.worker)
 app.command()(publish.publish)
+app.command()(ingest.ingest)
 app.command()(tail.tail)
 app.add_typer(dashboard.app, name="dashboard")
 app.add_typer(topics.app, name="topics")

@@ -13,10 +13,11 @@ from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from threading import Event
-from typing import Literal, Protocol
+from typing import Literal
 
 from scanner.core.errors import MediaError, SettingsError
-from scanner.core.types import Claim, Segment
+from scanner.core.types import Segment
+from scanner.ingest.claims import ClaimRule, ClaimStore
 from scanner.media.cutter import cut
 from scanner.media.demux import Limits
 from scanner.media.inputs import STDIN, Input
@@ -24,12 +25,6 @@ from scanner.ports import Publisher
 from scanner.wire import Failure, segment_record
 
 _FLUSH_S = 120.0  # 32 MiB under way on a link of 3 Mbit/s
-
-
-class ClaimStore(Protocol):
-    """Where segments go that are too large for a record."""
-
-    def put(self, root: str, name: str, payload: bytes) -> Claim: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +91,7 @@ class _Feed:
         self._stream = stream
         self._plan = plan
         self._publisher = publisher
-        self._store = store
+        self._claims_rule = ClaimRule(store, plan.inline_limit_bytes, plan.claims_root)
         self._stop = stop
         self._told = told
         self._segments = 0
@@ -172,24 +167,13 @@ class _Feed:
             self._damage = pieces.damage
 
     def _publish(self, segment: Segment, until_ms: int) -> None:
-        if len(segment.payload) > self._plan.inline_limit_bytes:
-            segment = replace(segment, claim=self._stored(segment))
-            self._claims += 1
+        segment = self._claims_rule.applied(segment)
+        self._claims += segment.claim is not None
         self._publisher.publish(segment_record(segment, self._plan.topic, at_ms=time.time_ns() // 1_000_000))
         self._segments += 1
         self._bytes += len(segment.payload)
         self._until_ms = until_ms
         self._told(segment)
-
-    def _stored(self, segment: Segment) -> Claim:
-        if not self._plan.claims_root:
-            raise SettingsError(
-                f"segment {segment.sequence} of {segment.stream_id} is {len(segment.payload)} bytes, over the inline"
-                f" limit of {self._plan.inline_limit_bytes}: set claims.write_to, or raise claims.inline_limit_bytes"
-            )
-        kind = segment.content_type.rpartition("/")[2]
-        name = f"{segment.stream_id}/{segment.sequence:08}-{segment.sha256[:12]}.{kind}"
-        return self._store.put(self._plan.claims_root, name, segment.payload)
 
     def _end(self) -> Segment:
         """A bare end: says that nothing more comes, and shows nothing."""

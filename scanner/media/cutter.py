@@ -18,7 +18,7 @@ from scanner.media.child import Child
 from scanner.media.cutting import AIGC_BYTES, LONGEST_DURATION_S
 from scanner.media.demux import Limits
 from scanner.media.muxing import CONTENT_TYPES
-from scanner.media.protocol import Fields, OverdueError, ProtocolError
+from scanner.media.protocol import Fields, Message, OverdueError, ProtocolError
 from scanner.media.sandbox import Confinement, Layer
 from scanner.media.sources import Source, descriptor_of, name_of
 
@@ -61,7 +61,7 @@ class Cut:
         target_s: float,
         limits: Limits,
         confinement: Confinement,
-        stall_s: float,
+        stall_s: float | None,
         c2pa: str | None = None,
     ) -> None:
         self.name = name_of(source)
@@ -120,13 +120,7 @@ class Cut:
     def _heard(self, child: Child) -> Iterator[Segment]:
         channel = child.channel
         channel.allow(self._stall_s)
-        channel.tell(
-            {
-                "limits": asdict(self._limits),
-                "confinement": asdict(self._confinement),
-                "target_s": self._target_s,
-            }
-        )
+        channel.tell(self._orders())
         sequence, earliest_ms = 0, 0
         while True:
             channel.allow(self._stall_s)
@@ -134,6 +128,7 @@ class Cut:
             if said.has("piece"):
                 piece = said.inner("piece")
                 size = piece.integer("size", 1, self._limits.max_bytes + 2**20)
+                sequence += piece.has("lost") and piece.flag("lost")
                 segment = self._segment(piece, bytes(channel.take(size)), sequence, earliest_ms)
                 sequence, earliest_ms = sequence + 1, segment.start_ms + 1
                 yield segment
@@ -141,9 +136,21 @@ class Cut:
                 self._learn(said.inner("facts"))
             elif said.has("rejected"):
                 raise MediaError(said.text("rejected", _REASON_LENGTH))
+            elif said.has("pulse"):
+                self._alive(said.inner("pulse"))
             else:
                 self.damage = said.inner("end").text("damage", _REASON_LENGTH)
                 return
+
+    def _orders(self) -> Message:
+        return {
+            "limits": asdict(self._limits),
+            "confinement": asdict(self._confinement),
+            "target_s": self._target_s,
+        }
+
+    def _alive(self, pulse: Fields) -> None:
+        """Packets come, though no segment is complete."""
 
     def _learn(self, facts: Fields) -> None:
         self.duration_s = facts.number("duration_s", 0, LONGEST_DURATION_S) if facts.has("duration_s") else None
@@ -163,6 +170,7 @@ class Cut:
             payload=payload,
             sha256=sha256(payload).hexdigest(),
             content_type=content_type,
+            captured_at_ms=piece.integer("captured_at_ms", 0, 2**53) if piece.has("captured_at_ms") else None,
             end_of_stream=piece.flag("last"),
             declared=self._declared,
         )

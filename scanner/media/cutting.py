@@ -3,6 +3,8 @@
 packets   K . . b b . K b . . K . . .        K keyframe, b leading picture of an open GOP
 segments [K . . b b . K b . .)[K . . .)      cut at the first keyframe past the target; one that would begin
                                              with leading pictures loses them: they lean on the segment before
+
+A keyframe with new parameter sets (another size, another profile) always begins a segment, described by them.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from av.video.stream import VideoStream
 from scanner.core.errors import MediaError
 from scanner.media.demux import Limits
 from scanner.media.muxing import Muxing, Piece, Placed
+from scanner.media.parameters import Parameters, ParameterSets
 from scanner.media.timeline import LONGEST_STILL_S, Timeline
 
 AIGC_BYTES = 16 * 1024  # a GB 45438 label is some hundred bytes
@@ -41,35 +44,61 @@ class Cutting:
         self._origin = 0
         self._gop_dts = 0
         self._last_pts = 0
+        self._sets = ParameterSets(stream)
+        self._parameters: Parameters | None = None
+        self._muxing: Muxing | None = None
+        """the segment being written"""
+        self._held: list[Placed] = []
+        """from a keyframe on, until it shows whether they are a segment of their own"""
         self.damage = ""
 
     def pieces(self) -> Iterator[Piece]:
         """Raises MediaError."""
-        muxing: Muxing | None = None
-        held: list[Placed] = []
+        empty = True
         for placed in self._placed():
-            if held and self._stands_alone(held, placed, muxing):
-                if muxing:
-                    yield muxing.finish(self._origin, last=False)
-                muxing, held = self._begun(held), []
-            if held or self._may_begin(placed, muxing):
-                held.append(placed)
-            elif muxing:
-                self._add(muxing, placed)
-        if held and muxing is None:
-            muxing, held = self._begun(held), []
-        if muxing is None:
+            if piece := self._taken(placed):
+                empty = False
+                yield piece
+        if last := self._parted(last=True):
+            yield last
+        elif empty:
             raise MediaError("no keyframe in its video: nothing to start decoding from")
+
+    def _taken(self, placed: Placed | None) -> Piece | None:
+        """The segment that this packet completes, if it does."""
+        piece = self._parted(last=False) if placed is None or placed.parts else None
+        if placed is None:
+            return piece
+        self._parameters = placed.parameters or self._parameters
+        if self._held and self._stands_alone(placed):
+            piece = self._muxing.finish(self._origin, last=False) if self._muxing else piece
+            self._muxing, self._held = self._begun(self._held), []
+        if self._held or self._may_begin(placed):
+            self._held.append(placed)
+        elif self._muxing:
+            self._add(self._muxing, placed)
+        return piece
+
+    def _parted(self, *, last: bool) -> Piece | None:
+        """What there is, as a segment of its own, however short."""
+        muxing, held = self._muxing, self._held
+        self._muxing, self._held = None, []
+        if muxing is None:
+            return self._begun(held).finish(self._origin, last=last) if held else None
         for placed in held:
             self._add(muxing, placed)
-        yield muxing.finish(self._origin, last=True)
+        return muxing.finish(self._origin, last=last)
 
-    def _placed(self) -> Iterator[Placed]:
+    def _placed(self) -> Iterator[Placed | None]:
+        """Packets with their place; None where the video fell silent."""
         first = True
         for packet in self._packets():
-            placed = Placed(packet, *self._timeline.place(packet))
+            if packet is None:
+                yield None
+                continue
+            placed = Placed(packet, *self._timeline.place(packet), self._sets.changed(packet))
             if first:
-                self._origin = placed.pts
+                self._origin, self._gop_dts = placed.pts, placed.dts
                 first = False
             if packet.is_keyframe:
                 self._gop_dts = placed.dts
@@ -80,16 +109,18 @@ class Cutting:
             self._last_pts = max(self._last_pts, placed.pts)
             yield placed
 
-    def _may_begin(self, placed: Placed, muxing: Muxing | None) -> bool:
+    def _may_begin(self, placed: Placed) -> bool:
         """Whether a segment may begin here."""
-        return placed.packet.is_keyframe and (muxing is None or placed.pts - muxing.first_pts >= self._enough)
+        enough = self._muxing is None or placed.pts - self._muxing.first_pts >= self._enough
+        return placed.packet.is_keyframe and enough
 
-    def _stands_alone(self, held: list[Placed], after: Placed, muxing: Muxing | None) -> bool:
-        """Whether there is enough for a segment of its own; a shorter rest of the stream joins the one before."""
-        return muxing is None or len(held) >= MOST_HELD or after.dts - held[0].dts >= self._shortest
+    def _stands_alone(self, after: Placed) -> bool:
+        """Whether what is held is enough for a segment; a shorter rest of the stream joins the one before."""
+        first, enough = self._held[0], len(self._held) >= MOST_HELD
+        return self._muxing is None or enough or after.dts - first.dts >= self._shortest
 
     def _begun(self, held: list[Placed]) -> Muxing:
-        muxing = Muxing(self._stream, self._timeline.time_base, held[0])
+        muxing = Muxing(self._stream, self._timeline.time_base, held[0], self._parameters)
         for placed in held:
             self._add(muxing, placed)
         return muxing
@@ -101,17 +132,23 @@ class Cutting:
         if muxing.size > self._limits.max_bytes:
             raise MediaError(f"more than {self._limits.max_bytes} bytes without a keyframe to cut at")
 
-    def _packets(self) -> Iterator[Packet[VideoStream]]:
+    def _packets(self) -> Iterator[Packet[VideoStream] | None]:
         damaged, end = 0, ""
         try:
-            for packet in self._container.demux(self._stream):
-                if packet.size:
+            for packet in self._demuxed():
+                if packet is None:
+                    yield None
+                elif packet.size:
                     damaged += packet.is_corrupt
                     yield packet
         except FFmpegError as error:
             end = f"reading fails before the end: {error.strerror}"
         broken = f"damaged packets: {damaged}" if damaged else ""
         self.damage = "; ".join(note for note in (end or self._shortfall(), broken) if note)
+
+    def _demuxed(self) -> Iterator[Packet[VideoStream] | None]:
+        """The stream's packets; None where it fell silent, which a file never does."""
+        yield from self._container.demux(self._stream)
 
     def _shortfall(self) -> str:
         """Whether the video ends well before the container says it does."""

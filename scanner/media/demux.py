@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import av
 from av.container import InputContainer
@@ -53,9 +53,6 @@ def opened(
     options = {
         "format_whitelist": ",".join(FORMATS),
         "protocol_whitelist": "",  # nested addresses in any container reach nothing
-        "codec_whitelist": ",".join(CODECS),
-        "max_streams": str(limits.max_streams),
-        "max_pixels": str(limits.max_pixels),
         "enable_drefs": "0",
         "use_absolute_path": "0",
     }
@@ -75,6 +72,34 @@ def _open(media: BinaryIO, options: dict[str, str], *, sizes_only: bool) -> Inpu
         container.close()
         media.seek(0)
     return av.open(media, "r", options=options, metadata_errors="replace")
+
+
+@contextmanager
+def reached(
+    address: str | BinaryIO | IO[bytes], limits: Limits, options: Mapping[str, str], container_format: str | None
+) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """A live source, opened by FFmpeg itself or read from a pipe, and its best video stream. Raises MediaError.
+
+    Args:
+        options: of the demuxer and the protocol; must hold `format_whitelist` and `protocol_whitelist`.
+        container_format: named rather than guessed.
+    """
+    told = {**options, **_bounds(limits)}
+    try:
+        with av.open(address, "r", format=container_format, options=told, metadata_errors="replace") as container:
+            yield container, _video(container, limits)
+    except FFmpegError as error:
+        if isinstance(error, (av.error.InvalidDataError, av.error.EOFError)):
+            raise MediaError(_reason(error)) from error
+        raise MediaError(error.strerror or type(error).__name__) from error
+
+
+def _bounds(limits: Limits) -> dict[str, str]:
+    return {
+        "codec_whitelist": ",".join(CODECS),
+        "max_streams": str(limits.max_streams),
+        "max_pixels": str(limits.max_pixels),
+    }
 
 
 def _video(container: InputContainer, limits: Limits) -> VideoStream:

@@ -15,6 +15,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from scanner.core.errors import MediaError
+from scanner.media.parameters import Parameters
 
 CONTENT_TYPES = {
     "mp4": "video/mp4",
@@ -46,6 +47,10 @@ class Piece:
     frames: int
     last: bool
     """nothing comes after it"""
+    lost: bool = False
+    """something is missing before it"""
+    came_s: float | None = None
+    """wall clock of its first picture, seconds since the epoch; told of live sources"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +60,26 @@ class Placed:
     packet: Packet[VideoStream] = field(repr=False)
     pts: int
     dts: int
+    parameters: Parameters | None = None
+    """where new ones begin to hold"""
+    lost: bool = False
+    """something is missing before it"""
+    came_s: float | None = None
+    """wall clock when it came, seconds since the epoch; told of live sources"""
+
+    @property
+    def parts(self) -> bool:
+        """Nothing before it may share a segment with it."""
+        return self.lost or self.parameters is not None
 
 
 class Muxing:
     """One segment being written: packets in, a container's bytes out."""
 
-    def __init__(self, stream: VideoStream, time_base: Fraction, first: Placed) -> None:
+    def __init__(
+        self, stream: VideoStream, time_base: Fraction, first: Placed, parameters: Parameters | None = None
+    ) -> None:
+        """`parameters` where they changed since the stream was opened."""
         if not (stream.width and stream.height):
             raise MediaError("the size of its pictures cannot be found")
         self.first_pts = first.pts
@@ -68,12 +87,17 @@ class Muxing:
         name = CONTAINERS.get(stream.codec.canonical_name, "matroska")
         self.content_type = CONTENT_TYPES[name]
         self._zero = first.dts
+        self._first = self._last = first
         self._leading = True
         self._time_base = time_base
         self._bytes = BytesIO()
         with _refusals(stream.codec.canonical_name):
             self._container: OutputContainer = av.open(self._bytes, "w", format=name, options=_OPTIONS[name])
             self._stream = self._container.add_stream_from_template(stream, opaque=True)
+        if parameters is not None:
+            self._stream.codec_context.extradata = parameters.extradata
+            self._stream.codec_context.width = parameters.width
+            self._stream.codec_context.height = parameters.height
         self._stream.time_base = time_base
 
     @property
@@ -92,12 +116,22 @@ class Muxing:
         with _refusals(self.content_type):
             self._container.mux(packet)
         self.frames += 1
+        self._last = placed
 
     def finish(self, origin: int, *, last: bool) -> Piece:
         with _refusals(self.content_type):
             self._container.close()
         start = max(0, self.first_pts - origin) * self._time_base
-        return Piece(start, self._bytes.getvalue(), self.content_type, self.frames, last)
+        return Piece(
+            start, self._bytes.getvalue(), self.content_type, self.frames, last, self._first.lost, self._came_s()
+        )
+
+    def _came_s(self) -> float | None:
+        """When the first picture came; not later than the last one says, for what was held back while connecting."""
+        if self._first.came_s is None or self._last.came_s is None:
+            return None
+        lasted_s = float((self._last.dts - self._first.dts) * self._time_base)
+        return min(self._first.came_s, self._last.came_s - lasted_s)
 
 
 @contextmanager

@@ -81,6 +81,20 @@ def confine(limits: Confinement, secluded: frozenset[Layer]) -> frozenset[Layer]
     return frozenset(layer for layer, holds in on.items() if holds)
 
 
+def seclude_networked() -> frozenset[Layer]:
+    """As `seclude`, for a process that fetches its bytes itself, may need the resolver's and TLS files, and a relay."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return frozenset({Layer.NO_NEW_PRIVS} if _prctl(_PR_SET_NO_NEW_PRIVS, 1) else ())
+
+
+def confine_networked(limits: Confinement, secluded: frozenset[Layer]) -> frozenset[Layer]:
+    """As `confine`, but for the doors that a live source comes through: network and files stay readable."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    on = {Layer.RLIMIT: _bounded(limits), Layer.NO_CAPABILITIES: _drop_capabilities()}
+    _prctl(_PR_SET_DUMPABLE, 0)
+    return secluded | {layer for layer, holds in on.items() if holds}
+
+
 def allow_processor_time(seconds: float) -> None:
     """From now on, this process is ended when it has computed for so long. May be set anew for each segment."""
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)

@@ -1,0 +1,121 @@
+"""`scanner ingest`: live sources to the segments topic, never re-encoded."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scanner.cli.common import AsJson, Bootstrap, SettingsFile, errors, settings_from, wants_json, write_line
+
+if TYPE_CHECKING:
+    from scanner.ingest import Ingest, Plan
+    from scanner.ports import Bus
+    from scanner.settings import Settings
+
+
+def ingest(
+    urls: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME=]URL…", help="rtmp, rtsp, srt, http(s) (HLS, DASH), udp, tcp, files, pipes."),
+    ] = None,
+    sources: Annotated[
+        Path | None, typer.Option("--sources", help="TOML, a table a source; edits are followed.", show_default=False)
+    ] = None,
+    segment: Annotated[
+        float | None, typer.Option("--segment", help="Seconds a segment, at a keyframe.", show_default=False)
+    ] = None,
+    spool: Annotated[
+        Path | None, typer.Option("--spool", help="Where segments wait for the broker.", show_default=False)
+    ] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="Serve /metrics there.", show_default=False)] = None,
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Pull or listen for live streams and publish their segments, until SIGTERM or Ctrl-C.
+
+    rtmp://0.0.0.0:1935/live/key?listen=1 and srt://0.0.0.0:9000?mode=listener wait for a push. Segments wait on disk
+    while the broker is away; what does not fit is lost, oldest first, and counted.
+    """
+    import signal
+    from threading import Event
+
+    from scanner.assembly.bus import kafka_bus, media_store, topics_of
+    from scanner.core.errors import SettingsError
+    from scanner.ingest import Ingest, source_of
+    from scanner.ingest.claims import ClaimRule
+    from scanner.telemetry import IngestMetrics, serve_metrics
+
+    if not urls and sources is None:
+        raise SettingsError("nothing to ingest: give [NAME=]URL… or --sources FILE")
+    flags = {"kafka.bootstrap_servers": bootstrap, "ingest.segment_s": segment, "ingest.spool_dir": spool}
+    chosen = settings_from(settings, **{name.replace(".", "_", 1): value for name, value in flags.items()})
+    bus = kafka_bus(chosen)
+    _find_topic(bus, topics_of(chosen).segments)
+    claims = ClaimRule(media_store(chosen), chosen.claims.inline_limit_bytes, chosen.claims.write_to)
+    running = Ingest(bus, _plan(chosen), claims, IngestMetrics())
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if metrics_port is not None:
+        serve_metrics(metrics_port)
+    with errors.status("starting") as line:
+        running.run([source_of(url) for url in urls or ()], sources, stop, lambda: line.update(_line(running)))
+    for source in running.status.sources():
+        _say(source, as_json=wants_json(as_json))
+
+
+def _find_topic(bus: Bus, topic: str) -> None:
+    """Raises TopicMissingError; a broker that is away is waited for."""
+    from scanner.core.errors import BrokerUnavailableError
+
+    try:
+        bus.reader([topic], from_beginning=False).close()
+    except BrokerUnavailableError as error:
+        errors.print(f"scanner: {error}; segments wait on disk until it is there", style="yellow", markup=False)
+
+
+def _line(running: Ingest) -> str:
+    """The line on a terminal: what is live, what waits, what was lost."""
+    from rich.markup import escape
+
+    from scanner.ingest.status import State
+
+    sources = running.status.sources()
+    live = sum(source["state"] == State.LIVE for source in sources)
+    cut, lost = (sum(int(str(source[name])) for source in sources) for name in ("segments", "lost"))
+    waiting = f"{len(running.spool)} waiting ({running.spool.bytes / 1e6:.1f} MB)"
+    return escape(
+        f"{live} of {len(sources)} live, {cut} segments cut, {waiting}, {lost} lost, broker {running.status.broker}"
+    )
+
+
+def _say(source: dict[str, object], *, as_json: bool) -> None:
+    import json
+
+    if as_json:
+        write_line(json.dumps({"type": "ingested", **source}, ensure_ascii=False).encode())
+        return
+    counts = ", ".join(f"{source[name]} {name}" for name in ("segments", "published", "lost", "reconnects"))
+    why = f" (last: {source['last_error']})" if source["last_error"] else ""
+    typer.echo(f"{source['name']}: {counts}{why}")
+
+
+def _plan(chosen: Settings) -> Plan:
+    from scanner.assembly.bus import topics_of
+    from scanner.assembly.scan import limits_of
+    from scanner.ingest import Plan
+    from scanner.ingest.feed import Rules
+
+    ours = chosen.ingest
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Plan(
+        topic=topics_of(chosen).segments,
+        spool=ours.spool_dir or Path(state, "scanner", "ingest"),
+        spool_bytes=ours.spool_mib * 1024 * 1024,
+        drain_s=ours.drain_s,
+        rules=Rules(ours.segment_s, ours.stall_s, ours.longest_pause_s, ours.end_after_s, limits_of(chosen)),
+    )

@@ -1,0 +1,122 @@
+"""From the spool to the topic: numbered, in order, kept until durable; through outages of the broker."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from contextlib import suppress
+from threading import Event
+
+import structlog
+
+from scanner.core.errors import ScannerError, SettingsError
+from scanner.ingest.claims import ClaimRule
+from scanner.ingest.heads import Heads
+from scanner.ingest.numbering import Head, numbered
+from scanner.ingest.spool import Spool, Spooled, read
+from scanner.ingest.status import Status
+from scanner.ports import Bus, Publisher
+from scanner.wire import segment_record
+
+_BATCH_BYTES = 16 * 1024 * 1024
+_IDLE_S = 0.25
+_FLUSH_S = 60.0
+_PAUSES_S = (0.5, 1.0, 2.0, 5.0)
+
+_log = structlog.get_logger()
+
+
+class Delivery:
+    """Publishes what the spool holds, until told to stop."""
+
+    def __init__(self, bus: Bus, topic: str, spool: Spool, heads: Heads, rule: ClaimRule, status: Status) -> None:
+        self._bus = bus
+        self._topic = topic
+        self._spool = spool
+        self._heads = heads
+        self._rule = rule
+        self._status = status
+        self._publisher: Publisher | None = None
+        self._uncertain = len(spool)
+        """so many of the oldest ones may be on the topic already"""
+        self._failed = 0
+
+    def run(self, stop: Event, drain_s: float) -> None:
+        """Returns when stopped and the spool is empty, or `drain_s` later; what is left waits for the next start."""
+        until: float | None = None
+        while True:
+            if stop.is_set() and until is None:
+                until = time.monotonic() + drain_s
+            taken = self._spool.take(_BATCH_BYTES, _IDLE_S)
+            if not taken and until is not None:
+                break
+            if taken and not self._delivered(taken):
+                if until is not None and time.monotonic() > until:
+                    break
+                stop.wait(_PAUSES_S[min(self._failed, len(_PAUSES_S)) - 1]) if until is None else time.sleep(0.2)
+        self._close()
+
+    def _delivered(self, taken: list[Spooled]) -> bool:
+        try:
+            counts = self._published(taken)
+        except ScannerError as error:
+            self._spool.back()
+            self._uncertain = max(self._uncertain, len(taken))
+            self._heads.doubt()
+            self._close()
+            if not self._failed:
+                _log.warning("broker_lost", error=str(error), spooled=len(self._spool), bytes=self._spool.bytes)
+            self._failed += 1
+            self._status.broker_up(up=False)
+            return False
+        self._spool.done()
+        self._uncertain = max(0, self._uncertain - len(taken))
+        for stream_id, count in counts.items():
+            self._status.published(stream_id, count)
+        if self._failed:
+            _log.info("broker_back", spooled=len(self._spool))
+        self._failed = 0
+        self._status.broker_up(up=True)
+        with suppress(OSError):  # only makes the next start faster
+            self._heads.save()
+        return True
+
+    def _published(self, taken: list[Spooled]) -> Counter[str]:
+        """Makes them durable. Raises BrokerUnavailableError and what else the bus and the claim store raise."""
+        self._heads.learn({spooled.stream_id for spooled in taken})
+        self._publisher = self._publisher or self._bus.publisher()
+        counts: Counter[str] = Counter()
+        heads: dict[str, Head] = {}
+        for number, spooled in enumerate(taken):
+            try:
+                segment, session = read(spooled)
+            except (OSError, ValueError) as error:
+                self._lost(spooled, str(error))
+                continue
+            head = heads.get(spooled.stream_id) or self._heads[spooled.stream_id]
+            placed = numbered(segment, session, head, uncertain=number < self._uncertain)
+            if placed is None:
+                continue
+            try:
+                record = segment_record(self._rule.applied(placed[0]), self._topic, at_ms=time.time_ns() // 1_000_000)
+            except SettingsError as error:  # too large for a record and nowhere to put it
+                self._lost(spooled, str(error))
+                continue
+            self._heads.trying(spooled.stream_id, placed[1])
+            self._publisher.publish(record)
+            heads[spooled.stream_id] = placed[1]
+            counts[spooled.stream_id] += bool(segment.payload)
+        self._publisher.flush(_FLUSH_S)
+        for stream_id, head in heads.items():
+            self._heads[stream_id] = head
+        return counts
+
+    def _lost(self, spooled: Spooled, why: str) -> None:
+        _log.error("segment_lost", stream=spooled.stream_id, why=why)
+        self._status.lost(spooled.stream_id, 1)
+
+    def _close(self) -> None:
+        publisher, self._publisher = self._publisher, None
+        if publisher is not None:
+            with suppress(ScannerError):
+                publisher.close()

@@ -1,0 +1,208 @@
+"""One source on its way to the spool: connect, cut, keep; again after every end, until it is removed."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from threading import Event, Thread
+from uuid import uuid4
+
+import structlog
+
+from scanner.core.errors import MediaError, ScannerError
+from scanner.core.types import Segment
+from scanner.ingest.numbering import Session
+from scanner.ingest.sources import SourceSpec
+from scanner.ingest.spool import Spool
+from scanner.ingest.status import State, Status
+from scanner.media.cutter import Cut, cut
+from scanner.media.demux import Limits
+from scanner.media.pull import Address, Pull
+
+_FIRST_PAUSE_S = 0.5
+_LISTENER_PAUSE_S = 0.2  # an encoder that was cut off is already knocking
+_JOIN_S = 10.0
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What all feeds share."""
+
+    segment_s: float
+    stall_s: float
+    longest_pause_s: float
+    end_after_s: float
+    limits: Limits
+
+
+class Feed:
+    """A thread that owns one source."""
+
+    def __init__(self, source: SourceSpec, address: Address | Path, rules: Rules, spool: Spool, status: Status) -> None:
+        self.source = source
+        self.finished = False
+        """the source has an end and reached it"""
+        self._address = address
+        self._rules = rules
+        self._spool = spool
+        self._status = status
+        self._stop = Event()
+        self._pieces: Cut | None = None
+        self._last: Segment | None = None
+        self._session = Session("", 0)
+        self._ended = True
+        status.add(source.name, str(address) if isinstance(address, Path) else address.shown)
+        self._thread = Thread(target=self._run, name=f"ingest {source.name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, *, end: bool) -> None:
+        """Returns when its thread is gone. `end` says that the stream is over, not only this process."""
+        self._stop.set()
+        pieces = self._pieces
+        if isinstance(pieces, Pull):
+            pieces.abort()
+        self._thread.join(_JOIN_S)
+        if end:
+            self._end()
+
+    def _run(self) -> None:
+        name = self.source.name
+        failures = 0
+        while not self._stop.is_set():
+            segments, error = self._connection()
+            if self._stop.is_set():
+                return
+            if self.finished:
+                self._end()
+                _log.info("source_ended", source=name, segments=segments)
+                return
+            failures = 0 if segments else failures + 1
+            self._status.failed(name, error)
+            pause_s = self._pause_s(failures)
+            _log.warning("source_lost", source=name, why=error, segments=segments, again_in_s=round(pause_s, 1))
+            self._status.state(name, State.PAUSING)
+            self._wait(pause_s)
+
+    def _connection(self) -> tuple[int, str]:
+        """How many segments came until it ended, and why it did."""
+        segments = 0
+        session = uuid4().hex
+        error = "the source ended"
+        listens = isinstance(self._address, Address) and self._address.listens
+        self._status.state(self.source.name, State.LISTENING if listens else State.CONNECTING)
+        try:
+            with self._opened() as pieces:
+                self._pieces = pieces
+                for segment in pieces:
+                    self._keep(segment, session, pieces)
+                    segments += 1
+                    if self._stop.is_set():
+                        break
+                error = pieces.damage or error
+                self.finished = isinstance(self._address, Path) or (
+                    self._address.alone and pieces.duration_s is not None and not pieces.damage
+                )
+        except MediaError as media_error:
+            error = str(media_error)
+            self.finished = isinstance(self._address, Path)
+        except (ScannerError, OSError) as unexpected:
+            error = f"{type(unexpected).__name__}: {unexpected}"
+        finally:
+            self._pieces = None
+        return segments, error
+
+    def _opened(self) -> Cut:
+        source, rules = self.source, self._rules
+        target_s = source.segment_s or rules.segment_s
+        if isinstance(self._address, Path):
+            return cut(self._address, stream_id=source.name, target_s=target_s, limits=rules.limits)
+        return Pull(
+            self._address,
+            stream_id=source.name,
+            target_s=target_s,
+            stall_s=source.stall_s or rules.stall_s,
+            limits=rules.limits,
+        )
+
+    def _keep(self, segment: Segment, session: str, pieces: Cut) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        captured_at_ms = now_ms if segment.captured_at_ms is None else segment.captured_at_ms
+        before = self._last
+        if before is not None and before.captured_at_ms is not None:
+            captured_at_ms = max(before.captured_at_ms + 1, captured_at_ms)
+        kept = replace(segment, captured_at_ms=captured_at_ms, end_of_stream=False)
+        finite = isinstance(self._address, Path) or (pieces.duration_s is not None and self._address.alone)
+        while finite and not self._stop.is_set() and not self._spool.wait_for_room(0.5):
+            pass  # an archive can wait where a live stream cannot
+        if self._session.name != session:
+            self._began(kept, session, pieces)
+        elif lost := segment.sequence - self._session.ordinal - 1:
+            self._report_lost(self.source.name, lost, "the source left a hole")
+        self._session, self._last, self._ended = Session(session, segment.sequence), kept, False
+        drift_ms = (kept.start_ms - self._began_at[0]) - (captured_at_ms - self._began_at[1])
+        self._put(kept)
+        self._status.cut(self.source.name, len(segment.payload), drift_ms)
+
+    def _began(self, first: Segment, session: str, pieces: Cut) -> None:
+        self._began_at = (first.start_ms, first.captured_at_ms or 0)
+        self._status.state(self.source.name, State.LIVE)
+        facts = {"codec": pieces.codec, "size": "×".join(map(str, pieces.size))} if isinstance(pieces, Pull) else {}
+        _log.info("source_live", source=self.source.name, session=session[:8], **facts)
+
+    def _put(self, segment: Segment) -> None:
+        try:
+            overflow = self._spool.put(segment, self._session)
+        except OSError as error:
+            self._report_lost(self.source.name, 1, f"the spool's disk: {error.strerror}")
+            return
+        for gone in overflow:
+            self._report_lost(gone.stream_id, 1, "the spool is full")
+        self._status.spooled(self._spool.bytes)
+
+    def _report_lost(self, stream_id: str, lost: int, why: str) -> None:
+        self._status.lost(stream_id, lost)
+        _log.warning("segments_lost", stream=stream_id, count=lost, why=why)
+
+    def _wait(self, pause_s: float) -> None:
+        """Until the next try; ends the stream on the topic when its silence has lasted."""
+        until = time.monotonic() + pause_s
+        while not self._stop.wait(min(0.5, max(0.0, until - time.monotonic()))):
+            last = self._last
+            if last is not None and time.time() * 1000 - (last.captured_at_ms or 0) > self._rules.end_after_s * 1000:
+                self._end()
+            if time.monotonic() >= until:
+                return
+
+    def _end(self) -> None:
+        """A bare end: nothing more comes."""
+        self._status.state(self.source.name, State.ENDED)
+        last = self._last
+        if last is None or self._ended:
+            return
+        now_ms = max(time.time_ns() // 1_000_000, (last.captured_at_ms or 0) + 1)
+        self._ended = True
+        end = replace(
+            last,
+            start_ms=last.start_ms + now_ms - (last.captured_at_ms or 0),
+            payload=b"",
+            sha256=sha256(b"").hexdigest(),
+            captured_at_ms=now_ms,
+            end_of_stream=True,
+        )
+        self._session = Session(self._session.name, self._session.ordinal + 1)
+        self._last = end
+        self._put(end)
+
+    def _pause_s(self, failures: int) -> float:
+        """Doubles to the longest, with jitter: a server that comes back is not met by all at once."""
+        if isinstance(self._address, Address) and self._address.listens:
+            return _LISTENER_PAUSE_S
+        longest = min(self._rules.longest_pause_s, _FIRST_PAUSE_S * 2.0 ** min(failures, 16))
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret

@@ -1,0 +1,165 @@
+"""The work of a live source's process: an address in, pieces and pulses out by the socket."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from time import monotonic, time
+from typing import IO, Any, BinaryIO
+
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard
+from av.video.stream import VideoStream
+
+from scanner.core.errors import MediaError
+from scanner.media.cutting import AIGC_BYTES, LONGEST_DURATION_S, Cutting
+from scanner.media.demux import Limits, reached
+from scanner.media.muxing import Piece, Placed
+from scanner.media.protocol import Channel, ClosedError, Message
+from scanner.media.sandbox import Confinement, Layer, confine_networked
+
+_PULSE_S = 0.5
+_SILENT_S = 3.0  # other streams go on and no picture comes: what there is becomes a segment
+_HOLE_S = 2.0  # between two pictures that follow one another; the source lost what lay between
+_PR_SET_PDEATHSIG = 1
+
+
+class LiveCutting(Cutting):
+    """Cuts what never ends: tells pulses, sees silence and holes, and notes when each segment began."""
+
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        target_s: float,
+        limits: Limits,
+        pulse: Callable[[int, int], None],
+    ) -> None:
+        super().__init__(container, stream, target_s, limits)
+        self._pulse = pulse
+        self._hole = self._timeline.ticks(_HOLE_S)
+
+    def _demuxed(self) -> Iterator[Packet[VideoStream] | None]:
+        video = other = 0
+        seen_s = pulsed_s = monotonic()
+        silent = False
+        packet: Any  # of any stream
+        for packet in self._container.demux():
+            now_s = monotonic()
+            if packet.stream is self._stream:
+                video, seen_s, silent = video + 1, now_s, False
+                yield packet
+            else:
+                other += 1
+                if not silent and now_s - seen_s > _SILENT_S:
+                    silent = True
+                    yield None
+            if now_s - pulsed_s >= _PULSE_S:
+                self._pulse(video, other)
+                pulsed_s = now_s
+
+    def _placed(self) -> Iterator[Placed | None]:
+        before: Placed | None = None
+        broken = waiting = False
+        for placed in super()._placed():
+            if placed is None:
+                waiting = True
+                yield None
+                continue
+            keyframe = placed.packet.is_keyframe
+            broken |= before is not None and placed.dts - before.dts > self._hole and not waiting
+            broken |= waiting and not keyframe  # pictures that lean on a keyframe which never came
+            yield replace(placed, came_s=time(), lost=broken and keyframe)
+            if keyframe:
+                broken = waiting = False
+            before = placed
+
+
+def serve(sock: socket.socket, pipe: int | None, layers: frozenset[Layer]) -> None:
+    channel = Channel(sock)
+    orders = channel.hear()
+    limits = Limits(**orders["limits"])
+    with ExitStack() as stack:
+        try:
+            address = _source(orders, pipe, stack)
+            layers = confine_networked(Confinement(**orders["confinement"]), layers)
+            opened = reached(address, limits, orders["options"], orders["format"])
+            container, stream = stack.enter_context(opened)
+            _only(container, stream, alone=orders["alone"])
+            channel.tell({"facts": {**_facts(container, stream), "sandbox": sorted(layers)}})
+            cutting = LiveCutting(
+                container,
+                stream,
+                orders["target_s"],
+                limits,
+                lambda video, other: channel.tell({"pulse": {"video": video, "other": other}}),
+            )
+            for piece in cutting.pieces():
+                channel.tell({"piece": _told(piece)}, piece.payload)
+            channel.tell({"end": {"damage": cutting.damage}})
+        except MediaError as error:
+            channel.tell({"rejected": str(error)})
+        except ClosedError:
+            pass  # the parent has seen enough
+
+
+def _source(orders: Message, pipe: int | None, stack: ExitStack) -> str | BinaryIO | IO[bytes]:
+    """What FFmpeg opens: an address, the pipe that was handed over, or that of a relay."""
+    if pipe is not None:
+        return stack.enter_context(os.fdopen(pipe, "rb", buffering=0))
+    url: str = orders["url"]
+    if orders["relay"]:
+        return _relayed(orders["relay"], url)
+    return url
+
+
+def _relayed(program: str, url: str) -> IO[bytes]:
+    """The stream as MPEG-TS from an `ffmpeg` that speaks a protocol which ours does not. Dies with this process."""
+    told = [program, "-nostdin", "-v", "error", "-i", url, "-map", "0", "-c", "copy", "-f", "mpegts", "pipe:1"]
+    relay = subprocess.Popen(told, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0, preexec_fn=_die_too)  # noqa: PLW1509 - no thread was started yet
+    assert relay.stdout is not None  # noqa: S101
+    return relay.stdout
+
+
+def _die_too() -> None:
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _only(container: InputContainer, stream: VideoStream, *, alone: bool) -> None:
+    """Leaves other renditions unread: a playlist's demuxer would fetch them all."""
+    for other in container.streams:
+        if other is not stream and (alone or other.type == "video"):
+            other.discard = Discard.all
+
+
+def _facts(container: InputContainer, stream: VideoStream) -> Message:
+    seconds = (container.duration or 0) / 1_000_000
+    aigc = container.metadata.get("AIGC")
+    return {
+        "duration_s": seconds if 0 < seconds <= LONGEST_DURATION_S else None,
+        "codec": stream.codec_context.name,
+        "width": stream.width,
+        "height": stream.height,
+        "aigc": aigc if aigc and len(aigc) <= AIGC_BYTES else None,
+    }
+
+
+def _told(piece: Piece) -> Message:
+    return {
+        "start_ms": round(piece.start * 1000),
+        "size": len(piece.payload),
+        "content_type": piece.content_type,
+        "last": piece.last,
+        "lost": piece.lost,
+        "captured_at_ms": round((piece.came_s or time()) * 1000),
+        "bytes_read": 0,
+    }

@@ -1,0 +1,275 @@
+"""Live sources from a real peer, the ffmpeg program, to the bus in memory: every number once, every loss told."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import av
+import pytest
+from prometheus_client import CollectorRegistry
+
+from scanner.bus.memory import MemoryBus
+from scanner.core.errors import BrokerUnavailableError
+from scanner.core.types import Segment
+from scanner.ingest import Ingest, Plan, SourceSpec, source_of
+from scanner.ingest.claims import ClaimRule
+from scanner.ingest.feed import Rules
+from scanner.media.demux import Limits
+from scanner.media.store import ObjectStore
+from scanner.ports import Publisher, TopicPlan
+from scanner.telemetry import IngestMetrics
+from scanner.testing import draw_video
+from scanner.wire import segment_of
+
+TOPIC = "scanner.segments"
+RULES = Rules(segment_s=1.0, stall_s=3.0, longest_pause_s=0.5, end_after_s=60.0, limits=Limits())
+pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg: bash deploy/setup.sh test")
+
+
+class MoodyBus(MemoryBus):
+    """Refuses everything while it is away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.away = False
+
+    def publisher(self) -> Any:
+        if self.away:
+            raise BrokerUnavailableError("away")
+        return MoodyPublisher(self, super().publisher())
+
+
+class MoodyPublisher:
+    def __init__(self, bus: MoodyBus, inner: Publisher) -> None:
+        self._bus = bus
+        self._inner = inner
+
+    def publish(self, record: Any) -> None:
+        if self._bus.away:
+            raise BrokerUnavailableError("away")
+        self._inner.publish(record)
+
+    def flush(self, timeout_s: float) -> None:
+        if self._bus.away:
+            raise BrokerUnavailableError("away")
+        self._inner.flush(timeout_s)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+@pytest.fixture
+def bus() -> MoodyBus:
+    bus = MoodyBus()
+    bus.create({TOPIC: TopicPlan(3)})
+    return bus
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@contextmanager
+def ingesting(
+    bus: MoodyBus, spool: Path, *sources: SourceSpec, file: Path | None = None, spool_bytes: int = 2**26
+) -> Iterator[Ingest]:
+    plan = Plan(TOPIC, spool, spool_bytes, drain_s=5.0, rules=RULES)
+    ingest = Ingest(bus, plan, ClaimRule(ObjectStore(), 2**22, None), IngestMetrics(CollectorRegistry()))
+    stop = Event()
+    thread = Thread(target=ingest.run, args=(sources, file, stop, lambda: None))
+    thread.start()
+    try:
+        yield ingest
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@contextmanager
+def encoder(
+    *output: str, seconds: float = 60, size: str = "320x240", gop: int = 25
+) -> Iterator[subprocess.Popen[bytes]]:
+    """ffmpeg as the source: a test picture with sound, in real time."""
+    picture = f"-re -f lavfi -i testsrc=s={size}:r=25 -re -f lavfi -i sine -t {seconds} -c:v libx264 -preset ultrafast"
+    told = f"ffmpeg -v error -nostdin {picture} -g {gop} -sc_threshold 0 -pix_fmt yuv420p -c:a aac".split()
+    process = subprocess.Popen([*told, *output], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def on_topic(bus: MemoryBus, stream: str = "cam") -> list[Segment]:
+    reader = bus.reader([TOPIC], from_beginning=True)
+    found = []
+    while not reader.at_end():
+        found += [segment_of(delivery) for delivery in reader.poll(0.1, 1000)]
+    return [segment for segment in found if segment.stream_id == stream]
+
+
+def wait_until(met: Callable[[], bool], seconds: float = 20) -> None:
+    until = time.monotonic() + seconds
+    while not met():
+        assert time.monotonic() < until, "it never came"
+        time.sleep(0.05)
+
+
+def assert_no_number_twice(segments: list[Segment]) -> None:
+    numbers = [segment.sequence for segment in segments]
+    assert numbers == sorted(set(numbers))
+    starts = [segment.start_ms for segment in segments]
+    assert starts == sorted(set(starts))
+
+
+def pushed(bus: MoodyBus, spool: Path, url: str, *form: str) -> list[Segment]:
+    with ingesting(bus, spool, source_of(f"cam={url}")), encoder(*form, seconds=8):
+        wait_until(lambda: len(on_topic(bus)) >= 3)
+    return on_topic(bus)
+
+
+def test_a_push_by_rtmp_becomes_segments_of_a_second(bus: MoodyBus, tmp_path: Path) -> None:
+    url = f"rtmp://127.0.0.1:{free_port()}/live/key"
+    before_ms = time.time() * 1000
+    with ingesting(bus, tmp_path, source_of(f"cam={url}?listen=1")):
+        time.sleep(1.5)  # until it listens
+        with encoder("-f", "flv", url):
+            wait_until(lambda: len(on_topic(bus)) >= 4)
+    segments = on_topic(bus)
+    assert [segment.sequence for segment in segments] == list(range(len(segments)))
+    assert [segment.start_ms for segment in segments[:4]] == [0, 1000, 2000, 3000]
+    captured = [segment.captured_at_ms or 0 for segment in segments]
+    assert before_ms < captured[0]
+    assert all(after > before for before, after in itertools.pairwise(captured))
+    assert abs(captured[3] - captured[0] - 3000) < 1500
+    for segment in segments[:4]:
+        with av.open(BytesIO(segment.payload)) as container:
+            frames = list(container.decode(video=0))
+            assert (len(frames), frames[0].key_frame) == (25, True)
+
+
+def test_mpeg_ts_over_udp_joined_in_the_middle(bus: MoodyBus, tmp_path: Path) -> None:
+    url = f"udp://127.0.0.1:{free_port()}"
+    segments = pushed(bus, tmp_path, url, "-f", "mpegts", f"{url}?pkt_size=1316")
+    assert_no_number_twice(segments)
+
+
+def test_an_srt_peer(bus: MoodyBus, tmp_path: Path) -> None:
+    url = f"srt://127.0.0.1:{free_port()}"
+    segments = pushed(bus, tmp_path, url, "-f", "mpegts", f"{url}?mode=listener")
+    assert_no_number_twice(segments)
+
+
+def test_numbers_go_on_after_the_source_and_after_our_own_restart(bus: MoodyBus, tmp_path: Path) -> None:
+    url = f"rtmp://127.0.0.1:{free_port()}/live/key"
+    source = source_of(f"cam={url}?listen=1")
+    with ingesting(bus, tmp_path, source) as ingest:
+        time.sleep(1.5)
+        with encoder("-f", "flv", url):
+            wait_until(lambda: len(on_topic(bus)) >= 2)
+        wait_until(lambda: ingest.status.sources()[0]["reconnects"] == 1)
+        first = len(on_topic(bus))
+        time.sleep(1.5)
+        with encoder("-f", "flv", url):
+            wait_until(lambda: len(on_topic(bus)) >= first + 2)
+    before = on_topic(bus)
+    assert_no_number_twice(before)
+    assert before[first].sequence == before[first - 1].sequence + 2  # what lay between is lost, and told
+    shutil.rmtree(tmp_path)  # another machine
+    with ingesting(bus, tmp_path, source):
+        time.sleep(1.5)
+        with encoder("-f", "flv", url):
+            wait_until(lambda: len(on_topic(bus)) >= len(before) + 2)
+    after = on_topic(bus)
+    assert_no_number_twice(after)
+    gap_ms = after[len(before)].start_ms - before[-1].start_ms
+    wall_ms = (after[len(before)].captured_at_ms or 0) - (before[-1].captured_at_ms or 0)
+    assert gap_ms == wall_ms
+
+
+def test_an_outage_of_the_broker_loses_nothing(bus: MoodyBus, tmp_path: Path) -> None:
+    url = f"udp://127.0.0.1:{free_port()}"
+    with ingesting(bus, tmp_path, source_of(f"cam={url}")) as ingest, encoder("-f", "mpegts", f"{url}?pkt_size=1316"):
+        wait_until(lambda: len(on_topic(bus)) >= 1)
+        bus.away = True
+        wait_until(lambda: len(ingest.spool) >= 3)
+        bus.away = False
+        wait_until(lambda: len(ingest.spool) == 0)
+        (status,) = ingest.status.sources()
+    segments = on_topic(bus)
+    assert [segment.sequence for segment in segments] == list(range(len(segments)))
+    assert status["lost"] == 0
+
+
+def test_what_overflows_during_an_outage_is_missing_and_counted(bus: MoodyBus, tmp_path: Path) -> None:
+    url = f"udp://127.0.0.1:{free_port()}"
+    bus.away = True
+    with (
+        ingesting(bus, tmp_path, source_of(f"cam={url}"), spool_bytes=60_000) as ingest,
+        encoder("-f", "mpegts", f"{url}?pkt_size=1316"),
+    ):
+        wait_until(lambda: int(str(ingest.status.sources()[0]["lost"])) >= 2)
+        bus.away = False
+        wait_until(lambda: len(on_topic(bus)) >= 2)
+    (status,) = ingest.status.sources()
+    segments = on_topic(bus)
+    assert_no_number_twice(segments)
+    assert segments[-1].sequence + 1 - len(segments) == status["lost"]
+
+
+def test_another_size_in_the_middle_begins_a_segment_of_its_own(bus: MoodyBus, tmp_path: Path) -> None:
+    small = draw_video(container="mpegts", size=(160, 120), frames=60, rate=25, gop=25)
+    large = draw_video(container="mpegts", size=(320, 240), frames=50, rate=25, gop=25)
+    file = tmp_path / "changes.ts"
+    file.write_bytes(small + large)
+    with ingesting(bus, tmp_path / "spool", SourceSpec(name="cam", url=str(file))) as ingest:
+        wait_until(lambda: bool(on_topic(bus)) and on_topic(bus)[-1].end_of_stream)
+    sizes = []
+    frames = 0
+    for segment in on_topic(bus):
+        if segment.payload:
+            with av.open(BytesIO(segment.payload)) as container:
+                seen = {(frame.width, frame.height) for frame in container.decode(video=0)}
+                header = container.streams.video[0]
+                assert seen == {(header.width, header.height)}
+                frames += header.frames or sum(1 for _ in seen)
+                sizes.append(seen.pop())
+    assert sizes == [(160, 120)] * sizes.count((160, 120)) + [(320, 240)] * sizes.count((320, 240))
+    assert {(160, 120), (320, 240)} == set(sizes)
+    assert ingest.status.sources()[0]["state"] == "ended"
+
+
+def test_sources_come_and_go_with_the_file(bus: MoodyBus, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(draw_video(frames=50, rate=25, gop=25))
+    file = tmp_path / "sources.toml"
+    port = free_port()
+    file.write_text(f'[cam]\nurl = "udp://127.0.0.1:{port}"\n')
+    with (
+        ingesting(bus, tmp_path / "spool", file=file) as ingest,
+        encoder("-f", "mpegts", f"udp://127.0.0.1:{port}?pkt_size=1316"),
+    ):
+        wait_until(lambda: len(on_topic(bus)) >= 1)
+        file.write_text(f'[cam]\nurl = "udp://127.0.0.1:{port}"\n[file]\nurl = "{clip}"\n')
+        wait_until(lambda: bool(on_topic(bus, "file")) and on_topic(bus, "file")[-1].end_of_stream)
+        file.write_text("this is no TOML")
+        time.sleep(1.5)
+        seen = len(on_topic(bus))
+        wait_until(lambda: len(on_topic(bus)) > seen)  # a slip of the pen stops nobody
+        file.write_text(f'[file]\nurl = "{clip}"\n')
+        wait_until(lambda: on_topic(bus)[-1].end_of_stream)
+        assert {source["name"]: source["state"] for source in ingest.status.sources()}["cam"] == "ended"
+    assert_no_number_twice(on_topic(bus))
