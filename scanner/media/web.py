@@ -20,9 +20,10 @@ from urllib.parse import SplitResult, urlsplit
 
 from scanner.core.errors import ClaimRefusedError, ClaimUnavailableError
 
-_PORT = 443
+_PLAIN_PORT, _TLS_PORT = 80, 443
 _CHUNK_BYTES = 1024 * 1024
-_GONE = frozenset((401, 403, 404, 410, 451))
+GONE = frozenset((401, 403, 404, 410, 451))
+"""answers of a web host that mean: not for us, not now and not later"""
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address in its last 32 bits
 Address = IPv4Address | IPv6Address
 
@@ -44,7 +45,7 @@ class Web:
 
     def __init__(self, hosts: Iterable[str], limits: WebLimits | None = None) -> None:
         """`hosts` are names, or name:port for a port other than 443."""
-        self._hosts = frozenset(host.lower() if ":" in host else f"{host.lower()}:{_PORT}" for host in hosts)
+        self._hosts = frozenset(host.lower() if ":" in host else f"{host.lower()}:{_TLS_PORT}" for host in hosts)
         self._limits = limits or WebLimits()
 
     @cached_property
@@ -53,53 +54,58 @@ class Web:
 
     def get(self, uri: str, size: int) -> bytes:
         """Exactly `size` bytes. Raises ClaimRefusedError or ClaimUnavailableError."""
-        deadline = monotonic() + self._limits.seconds
         with _ours(uri):
             parts = urlsplit(uri)
-            host, port = self._allowed(uri, parts)
-            address = self._address(uri, host, port)
-            connection = _Pinned(host, port, address, self._tls, deadline)
+            if parts.username is not None or parts.password is not None:
+                raise ClaimRefusedError(f"{uri}: a claim carries no user and no password")
+            if f"{parts.hostname}:{parts.port or _TLS_PORT}" not in self._hosts:
+                raise ClaimRefusedError(f"{uri}: not on a host that claims.https_hosts names")
+        return self.fetch(uri, size, called=uri)
+
+    def fetch(self, url: str, size: int, *, called: str, gone: frozenset[int] = GONE) -> bytes:
+        """As `get`, from an address that the operator chose, by HTTP too if they chose that.
+
+        Args:
+            called: what errors call it.
+            gone: answers by which there is nothing to wait for.
+        """
+        deadline = monotonic() + self._limits.seconds
+        with _ours(called):
+            parts = urlsplit(url)
+            tls = None if parts.scheme == "http" else self._tls
+            host, port = parts.hostname or "", parts.port or (_TLS_PORT if tls else _PLAIN_PORT)
+            connection = _Pinned(host, port, self._address(called, host, port), tls, deadline)
             with _ended_at(deadline, connection):
                 try:
                     connection.request("GET", _target(parts), headers={"Accept-Encoding": "identity"})
-                    return _read(uri, connection.getresponse(), size)
+                    return _read(called, connection.getresponse(), size, gone)
                 finally:
                     connection.close()
 
-    def _allowed(self, uri: str, parts: SplitResult) -> tuple[str, int]:
-        host, port = parts.hostname or "", parts.port or _PORT
-        if parts.username is not None or parts.password is not None:
-            raise ClaimRefusedError(f"{uri}: a claim carries no user and no password")
-        if f"{host}:{port}" not in self._hosts:
-            raise ClaimRefusedError(f"{uri}: not on a host that claims.https_hosts names")
-        return host, port
-
-    def _address(self, uri: str, host: str, port: int) -> str:
+    def _address(self, called: str, host: str, port: int) -> str:
         """The first address of the name; refused when any of them leads where it must not."""
         found = [str(place[4][0]) for place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
         for address in found:
             if not self._limits.private_addresses and not is_public(address):
-                raise ClaimRefusedError(f"{uri}: {host} lies at {address}, which is no public address")
+                raise ClaimRefusedError(f"{called}: {host} lies at {address}, which is no public address")
         return found[0]
 
 
-class _Pinned(http.client.HTTPSConnection):
+class _Pinned(http.client.HTTPConnection):
     """A connection to one address, with TLS for the name: the name is not looked up a second time."""
 
-    def __init__(self, host: str, port: int, address: str, tls: ssl.SSLContext, deadline: float) -> None:
-        super().__init__(host, port, context=tls)
+    def __init__(self, host: str, port: int, address: str, tls: ssl.SSLContext | None, deadline: float) -> None:
+        super().__init__(host, port)
+        self.default_port = _TLS_PORT if tls else _PLAIN_PORT  # not told in the Host header, as it is not signed
         self._address = address
         self._tls = tls
         self._deadline = deadline
 
     def connect(self) -> None:
         left = max(0.001, self._deadline - monotonic())
-        plain = socket.create_connection((self._address, self.port), left)
-        try:
-            self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
-        except BaseException:
-            plain.close()
-            raise
+        self.sock = socket.create_connection((self._address, self.port), left)
+        if self._tls:
+            self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host)
 
 
 def is_public(address: str) -> bool:
@@ -122,8 +128,8 @@ def _target(parts: SplitResult) -> str:
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-def _read(uri: str, answer: http.client.HTTPResponse, size: int) -> bytes:
-    if answer.status in _GONE:
+def _read(uri: str, answer: http.client.HTTPResponse, size: int, gone: frozenset[int]) -> bytes:
+    if answer.status in gone:
         raise ClaimRefusedError(f"{uri}: nothing lies there for us (HTTP {answer.status})")
     if 300 <= answer.status < 400:
         raise ClaimRefusedError(f"{uri}: leads elsewhere (HTTP {answer.status}); redirects are not followed")
@@ -141,7 +147,7 @@ def _read(uri: str, answer: http.client.HTTPResponse, size: int) -> bytes:
 
 
 @contextmanager
-def _ended_at(deadline: float, connection: http.client.HTTPSConnection) -> Iterator[None]:
+def _ended_at(deadline: float, connection: http.client.HTTPConnection) -> Iterator[None]:
     """A server that sends a byte now and then keeps every timeout of a socket away, but not this one."""
 
     def end() -> None:

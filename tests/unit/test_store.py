@@ -25,6 +25,8 @@ class S3:
     endpoint: str
     objects: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    elsewhere: str = ""
+    """where it sends whoever asks"""
 
 
 @pytest.fixture
@@ -38,12 +40,18 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
             self.answer(200, b"")
 
         def do_GET(self) -> None:
-            shop.asked.append(f"GET {self.path}")
-            there = self.path in shop.objects
-            self.answer(200 if there else 404, shop.objects.get(self.path, b""))
+            path, _, signature = self.path.partition("?")
+            shop.asked.append(f"GET {path}")
+            if "X-Amz-Signature" not in signature:
+                self.answer(403, b"")
+            elif shop.elsewhere:
+                self.answer(307, b"", shop.elsewhere)
+            else:
+                self.answer(200 if path in shop.objects else 404, shop.objects.get(path, b""))
 
-        def answer(self, status: int, body: bytes) -> None:
+        def answer(self, status: int, body: bytes, location: str = "") -> None:
             self.send_response(status)
+            self.send_header("location", location)
             self.send_header("content-length", str(len(body)))
             self.send_header("etag", '"1"')
             self.send_header("last-modified", "Mon, 01 Jan 2024 00:00:00 GMT")
@@ -97,6 +105,15 @@ def test_what_is_put_into_a_bucket_can_be_got(s3: S3) -> None:
     assert list(s3.objects) == ["/clips/live/cam%201/000012.mp4"]
 
 
+def test_a_store_that_sends_elsewhere_is_not_followed(s3: S3) -> None:
+    store = ObjectStore(s3_buckets=["clips"], s3_endpoint=s3.endpoint)
+    s3.objects["/clips/secret"] = PAYLOAD
+    s3.elsewhere = f"{s3.endpoint}/clips/secret?X-Amz-Signature=1"
+    with pytest.raises(ClaimRefusedError, match="redirects are not followed"):
+        store.get("s3://clips/a.mp4", len(PAYLOAD), SHA256)
+    assert s3.asked == ["GET /clips/a.mp4"]
+
+
 @pytest.mark.parametrize(
     ("uri", "reason"),
     [
@@ -125,6 +142,29 @@ def test_what_is_not_allowed_is_refused_and_not_touched(root: Path, s3: S3, uri:
     with pytest.raises(ClaimRefusedError, match=reason):
         store.get(uri.format(root=root), len(PAYLOAD), SHA256)
     assert s3.asked == []
+
+
+def test_a_link_that_comes_after_the_look_is_not_followed(
+    files: ObjectStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder below the root is exchanged for a link out of it, between the check and the opening."""
+    outside = root.parent / "outside"
+    outside.mkdir()
+    for folder in (outside, root / "cam"):
+        folder.mkdir(exist_ok=True)
+        (folder / "a.mp4").write_bytes(PAYLOAD)
+    look = files._spot
+
+    def look_and_lose(uri: str) -> object:
+        spot = look(uri)
+        (root / "cam" / "a.mp4").unlink()
+        (root / "cam").rmdir()
+        (root / "cam").symlink_to(outside)
+        return spot
+
+    monkeypatch.setattr(files, "_spot", look_and_lose)
+    with pytest.raises(ClaimRefusedError, match="outside the folders"):
+        files.get((root / "cam" / "a.mp4").as_uri(), len(PAYLOAD), SHA256)
 
 
 def test_nothing_is_allowed_unless_named(root: Path) -> None:
