@@ -168,6 +168,7 @@ def worker_of(settings: Settings, bus: Bus, parts: Assembled, metrics: Metrics) 
         drain_s=worker.drain_s,
         patrol_after_s=worker.patrol_after_s,
         shed_after_s=worker.shed_after_s,
+        forget_after_s=worker.forget_after_s,
         stuck_after_s=worker.stuck_after_s,
         largest_record_bytes=largest_record(settings) - RECORD_OVERHEAD_BYTES,
     )

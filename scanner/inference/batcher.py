@@ -76,11 +76,13 @@ class Batcher:
             thread.join()
 
     def submit(self, clip: Clip) -> Future[Scored]:
-        """Copies the clip's pixels at once; blocks while every batch is full."""
+        """Copies the clip's pixels at once; blocks while every batch is full. Raises InferenceError once closed."""
         future: Future[Scored] = Future()
         with self._changed:
-            while self._open is None and not self._free:
+            while self._open is None and not self._free and not self._closing:
                 self._changed.wait()
+            if self._closing:
+                raise InferenceError("nothing is scored any more: the program ends")
             batch = self._open or self._begin()
             batch.pixels[len(batch.waiting)] = clip.pixels
             batch.waiting.append((clip, future))

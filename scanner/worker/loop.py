@@ -29,13 +29,13 @@ from scanner.core.errors import (
 )
 from scanner.ledger import Ledger, Payment
 from scanner.pipeline import Look, Pipeline
-from scanner.ports import Bus, Delivery, MediaStore, Place, Subscription
+from scanner.ports import Bus, Delivery, MediaStore, Place, Record, Subscription
 from scanner.telemetry import Metrics
 from scanner.worker.answering import Answering, now_ms
 from scanner.worker.looking import Looker
 from scanner.worker.rules import Rules
 from scanner.worker.shedding import Shedding, unseen
-from scanner.worker.streams import Job, Streams, remembered
+from scanner.worker.streams import Job, Stream, Streams, remembered
 from scanner.worker.watchdog import Remedy, Watchdog
 
 log = structlog.get_logger()
@@ -151,7 +151,17 @@ class Worker:
                 look = self._seen(job, job.future)
                 if look is not None:
                     job.debt.outputs, stream.state = self._answering.answer(job, stream.state, look)
+                self._forget_streams(stream, job)
                 self._watchdog.alive([job.debt.place], time.monotonic())
+
+    def _forget_streams(self, stream: Stream, job: Job) -> None:
+        """Streams that ended or fell silent are remembered no more: here, and on the topic in the same transaction."""
+        place, now = job.debt.place, time.monotonic()
+        gone = self._streams.forget(place, now - self._rules.forget_after_s)
+        if job.segment.end_of_stream and self._streams.end(place, stream):
+            gone.append(job.segment.stream_id)
+        forgotten = (Record(self._rules.topics.states, name.encode(), None) for name in gone)
+        job.debt.outputs = (*(job.debt.outputs or ()), *forgotten)
 
     def _seen(self, job: Job, future: Future[Look]) -> Look | None:
         """The look, or None when the segment is refused. Raises errors that are not the segment's."""
@@ -258,7 +268,7 @@ class Worker:
         began = time.monotonic()
         states = remembered(self._bus, self._rules.topics.states, [partition for _, partition in places])
         for place in places:
-            self._streams.assign(place, states[place[1]])
+            self._streams.assign(place, states[place[1]], began)
         self._watchdog.watch(places, time.monotonic())
         self._metrics.assigned(len(self._streams.places))
         log.info(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 
 import structlog
 
@@ -21,6 +22,7 @@ from scanner.ports import Bus, Delivery, Place
 log = structlog.get_logger()
 
 _POLL_S = 0.05
+_FORGOTTEN_AT_ONCE = 16
 
 
 @dataclass(slots=True, eq=False)
@@ -40,6 +42,8 @@ class Stream:
 
     state: StreamState
     waiting: deque[Job] = field(default_factory=deque)
+    heard_s: float = 0.0
+    """monotonic clock when its last segment came, or its state"""
 
 
 class Streams:
@@ -52,8 +56,8 @@ class Streams:
     def places(self) -> list[Place]:
         return list(self._places)
 
-    def assign(self, place: Place, states: Iterable[StreamState]) -> None:
-        self._places[place] = {state.stream_id: Stream(state) for state in states}
+    def assign(self, place: Place, states: Iterable[StreamState], now_s: float) -> None:
+        self._places[place] = {state.stream_id: Stream(state, heard_s=now_s) for state in states}
 
     def revoke(self, places: Iterable[Place]) -> None:
         for place in places:
@@ -62,8 +66,25 @@ class Streams:
 
     def add(self, debt: Debt, segment: Segment) -> None:
         streams = self._places.setdefault(debt.place, {})
-        stream = streams.setdefault(segment.stream_id, Stream(StreamState(segment.stream_id)))
+        stream = streams.pop(segment.stream_id, None) or Stream(StreamState(segment.stream_id))
+        stream.heard_s = debt.taken_s
         stream.waiting.append(Job(debt, segment))
+        streams[segment.stream_id] = stream  # at the end: the first is the one that has been silent longest
+
+    def forget(self, place: Place, before_s: float) -> list[str]:
+        """Drops streams that were silent since then, a few at a time, and returns their names."""
+        streams = self._places.get(place, {})
+        oldest = [name for name, stream in islice(streams.items(), _FORGOTTEN_AT_ONCE) if stream.heard_s < before_s]
+        gone = [name for name in oldest if not streams[name].waiting]
+        for name in gone:
+            del streams[name]
+        return gone
+
+    def end(self, place: Place, stream: Stream) -> bool:
+        """Drops a stream that ended, unless it began again already."""
+        if stream.waiting:
+            return False
+        return self._places.get(place, {}).pop(stream.state.stream_id, None) is not None
 
     def startable(self, *, together: bool) -> Iterator[tuple[Stream, Job]]:
         """Jobs whose turn has come: with `together` all, else the first of each stream."""

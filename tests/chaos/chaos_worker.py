@@ -36,6 +36,7 @@ class Orders:
     """where to die"""
     passes: int = 0
     """how often the point is passed before"""
+    forget_after_s: float = 3600.0
 
 
 def run(orders: Orders, ready: Event) -> None:
@@ -56,7 +57,15 @@ def run(orders: Orders, ready: Event) -> None:
         session_s=4,
         poll_interval_s=20,
     )
-    rules = Rules(orders.topics, orders.group, None, lookers=4, commit_interval_s=0.05, drain_s=10)
+    rules = Rules(
+        orders.topics,
+        orders.group,
+        None,
+        lookers=4,
+        commit_interval_s=0.05,
+        drain_s=10,
+        forget_after_s=orders.forget_after_s,
+    )
     with pipeline() as parts:
         try:
             Worker(KafkaBus(config), parts, None, Metrics(CollectorRegistry()), rules).run(stop)

@@ -349,3 +349,40 @@ def test_live_segments_that_come_too_late_are_answered_without_a_look_and_archiv
     assert (verdicts["live"].label.value, verdicts["live"].coverage.frames_decoded) == ("insufficient_evidence", 0)
     assert verdicts["cam-0"].coverage.frames_decoded == 60
     assert verify(bus, TOPICS, "group").holds
+
+
+def segment(stream, sequence, **more):
+    payload = f"good {sequence + 7}".encode()
+    digest = hashlib.sha256(payload).hexdigest()
+    return wire.segment_record(Segment(stream, sequence, sequence * 2000, payload, digest, **more), TOPICS.segments)
+
+
+def remembered_streams(bus):
+    states = {delivery.record.key.decode(): delivery.record.value for delivery in read(bus, TOPICS.states)}
+    return sorted(key for key, value in states.items() if value is not None)
+
+
+def test_a_stream_that_ended_is_forgotten_and_may_begin_again() -> None:
+    bus = published([], 1)
+    for record in (segment("a", 0), segment("b", 0), segment("a", 1, end_of_stream=True)):
+        bus.publisher().publish(record)
+    worked(bus)
+    assert remembered_streams(bus) == ["b"]
+    bus.publisher().publish(segment("a", 0))
+    worked(bus)
+    verdicts = [wire.verdict_of(delivery.record) for delivery in read(bus, TOPICS.verdicts)]
+    assert [[r.value for r in v.reasons] for v in verdicts if v.stream_id == "a"] == [[], [], []]
+    assert remembered_streams(bus) == ["a", "b"]
+    assert verify(bus, TOPICS, "group").counts() == dict.fromkeys(verify(bus, TOPICS, "group").counts(), 0)
+
+
+def test_a_stream_that_fell_silent_is_forgotten_when_another_speaks() -> None:
+    bus = published([], 1, partitions=1)
+    bus.publisher().publish(segment("silent", 0))
+    worked(bus)
+    bus.publisher().publish(segment("other", 0))
+    worked(bus, forget_after_s=10**6)
+    assert remembered_streams(bus) == ["other", "silent"]
+    bus.publisher().publish(segment("other", 1))
+    worked(bus, forget_after_s=-1)
+    assert remembered_streams(bus) == []
