@@ -17,15 +17,16 @@ Operation = Literal["Read", "Write", "Describe"]
 _RIGHTS_OF_TOPICS: dict[str, dict[Operation, tuple[str, ...]]] = {
     "worker": {"Read": ("segments", "states"), "Write": ("verdicts", "alerts", "states", "deadletters")},
     "publisher": {"Write": ("segments",)},
+    "ingest": {"Read": ("segments",), "Write": ("segments",)},
     "dashboard": {
         "Read": ("segments", "verdicts", "alerts", "states", "deadletters", "reviews"),
         "Write": ("reviews",),
     },
     "tail": {"Read": ("verdicts", "alerts")},
-    "redrive": {"Read": ("deadletters",), "Write": ("segments",)},
+    "redrive": {"Read": ("deadletters", "segments", "verdicts"), "Write": ("segments",)},
     "auditor": {"Read": ("segments", "verdicts", "alerts", "deadletters", "reviews")},
 }
-"""publisher: publish, ingest and replay; auditor: topics lag and verify, audit"""
+"""publisher: publish; ingest reads where each stream's numbers ended; auditor: topics lag and verify, audit, reviews"""
 
 ROLES = tuple(_RIGHTS_OF_TOPICS)
 

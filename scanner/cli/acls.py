@@ -14,7 +14,8 @@ from scanner.core.errors import SettingsError
 
 def acls(
     role: Annotated[
-        list[str] | None, typer.Option("--role", help="worker, publisher, dashboard, tail, redrive or auditor; all.")
+        list[str] | None,
+        typer.Option("--role", help="worker, publisher, ingest, dashboard, tail, redrive or auditor; all."),
     ] = None,
     prefix: Annotated[str, typer.Option(help="The user of a role is named PREFIX and the role.")] = "scanner-",
     command_config: Annotated[

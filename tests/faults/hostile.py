@@ -143,12 +143,17 @@ def playlists(url: str) -> dict[str, bytes]:
 
 
 def mutated(data: bytes, seed: int) -> bytes:
-    """Some bytes changed, and now and then a piece cut out, doubled, or the end cut off."""
+    """Some bytes changed, now and then a piece cut out, doubled, or the end cut off.
+
+    Every other time where it hurts: in the headers and tables, which lie at either end.
+    """
     dice = np.random.default_rng(seed)
     out = bytearray(data)
+    tables = int(dice.integers(0, 4))
+    first, last = {1: (0, min(len(out), 2000)), 2: (max(0, len(out) - 6000), len(out))}.get(tables, (0, len(out)))
     for _ in range(int(dice.integers(1, 40))):
-        out[int(dice.integers(0, len(out)))] = int(dice.integers(0, 256))
-    kind, at, size = int(dice.integers(0, 6)), int(dice.integers(0, len(out))), int(dice.integers(1, 2000))
+        out[int(dice.integers(first, last))] = int(dice.choice([0, 1, 0x7F, 0x80, 0xFF, int(dice.integers(0, 256))]))
+    kind, at, size = int(dice.integers(0, 6)), int(dice.integers(first, last)), int(dice.integers(1, 2000))
     if kind == 0:
         del out[at : at + size]
     elif kind == 1:

@@ -200,8 +200,13 @@ def test_the_corpus_through_the_cutter(canary: Canary, tmp_path: Path) -> None:
 
 @pytest.mark.hostile
 @pytest.mark.timeout(7200)
-def test_mutated_clips_in_cells(pool: CellPool, canary: Canary, tmp_path: Path) -> None:
-    """Real clips where SCANNER_HOSTILE_CLIPS names a folder of them, else the sample's and drawn ones."""
+def test_mutated_clips_in_cells(canary: Canary, tmp_path: Path) -> None:
+    """Real clips where SCANNER_HOSTILE_CLIPS names a folder of them, else drawn ones. With the real detectors."""
+    with CellPool(CELLS, CellPlan(ClipSpec(), PLAN.limits, patience_s=60)) as pool:
+        mutate(pool, canary, tmp_path)
+
+
+def mutate(pool: CellPool, canary: Canary, tmp_path: Path) -> None:
     clips = sound_clips(tmp_path)
     inputs = ((f"mutation {seed}", mutated(clips[seed % len(clips)], seed)) for seed in range(MUTATIONS))
     counts = tried(pool, inputs)

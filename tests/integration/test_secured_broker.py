@@ -38,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from certificates import certificate
 
 pytestmark = pytest.mark.kafka
-ROLES = ("worker", "publisher", "dashboard", "tail", "redrive", "auditor")
+ROLES = ("worker", "publisher", "ingest", "dashboard", "tail", "redrive", "auditor")
 TOPICS = topics_of(Settings())
 GROUP = Settings().kafka.group
 
@@ -157,14 +157,16 @@ def may(action, bus: KafkaBus, topic: str) -> bool:
 READS = {
     "worker": {"segments", "states"},
     "publisher": set(),
+    "ingest": {"segments"},
     "dashboard": {"segments", "verdicts", "alerts", "states", "deadletters", "reviews"},
     "tail": {"verdicts", "alerts"},
-    "redrive": {"deadletters"},
+    "redrive": {"deadletters", "segments", "verdicts"},
     "auditor": {"segments", "verdicts", "alerts", "deadletters", "reviews"},
 }
 WRITES = {
     "worker": {"verdicts", "alerts", "states", "deadletters"},
     "publisher": {"segments"},
+    "ingest": {"segments"},
     "dashboard": {"reviews"},
     "tail": set(),
     "redrive": {"segments"},
