@@ -1,4 +1,4 @@
-"""`scanner evidence simulate|measure`: what the sequential test is worth in time, before anybody relies on it."""
+"""`scanner evidence simulate|measure|abstain|compare`: what verdicts are worth, before anybody relies on them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from scanner.cli.common import AsJson, ModelName, SettingsFile, settings_from, w
 from scanner.core.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
 
+    from scanner.cli.verdicts import Line
     from scanner.evaluation.sequential import Alarms, Delays, Floats, Rule
+    from scanner.settings import Settings
 
-app = typer.Typer(help="Time to detect and false alarms of the sequential test.", no_args_is_help=True)
+app = typer.Typer(help="What verdicts are worth: in time, under abstention, at less coverage.", no_args_is_help=True)
 
 Streams = Annotated[int, typer.Option(min=10, help="Streams of ten minutes.")]
 Rate = Annotated[float | None, typer.Option("--false-alarms", help="Per 1,000 hours of a face; unset: the settings'.")]
@@ -71,13 +75,12 @@ def measure(
     """The same with the scores of labelled files: each stream is one real person, forged files are spliced in."""
     import numpy as np
 
-    from scanner.cli.verdicts import verdicts_from
     from scanner.evaluation.labels import read_labels
     from scanner.evaluation.scans import file_scores, people_of
     from scanner.evaluation.sequential import streams_of
 
     items = read_labels(labels, root or labels.parent)
-    files = file_scores((verdict for _, verdict in verdicts_from(scans, settings_from(settings))), items)
+    files = file_scores((verdict for _, verdict in _verdicts(scans, settings_from(settings))), items)
     people, forged = people_of(files), [file.scores for file in files if file.item.fake]
     if not people or not forged:
         raise SettingsError(f"of {len(items)} files {len(people)} real people and {len(forged)} fakes have scores")
@@ -86,6 +89,85 @@ def measure(
     _tell(
         _test(settings, model, false_alarms, null_bound), streams_of(people, streams, rng), forged, rng, plot, as_json
     )
+
+
+@app.command()
+def abstain(
+    scans: Annotated[list[Path], typer.Argument(metavar="SCANS…", help="JSON lines of `scanner scan --json`.")],
+    labels: Annotated[Path, typer.Option(help="CSV with file,label.")],
+    root: Annotated[Path | None, typer.Option(help="Folder that its paths start from; its own by default.")] = None,
+    plot: Plot = None,
+    model: ModelName = None,
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Risk against coverage: does giving up files of poor measured quality make the rest more reliable?"""
+    from scanner.assembly.scan import policy_of
+    from scanner.evaluation import abstention
+    from scanner.evaluation.abstention_report import draw, facts_of, print_table
+    from scanner.evaluation.labels import read_labels
+    from scanner.inference.card import find_model, read_card
+
+    chosen = settings_from(settings, scan_model=model)
+    items = read_labels(labels, root or labels.parent)
+    files = abstention.judged_files((verdict for _, verdict in _verdicts(scans, chosen)), items)
+    if len({file.item.fake for file in files}) < 2 or len(files) < abstention.LEAST_FILES:
+        raise SettingsError(
+            f"{len(files)} labelled files were scored; at least {abstention.LEAST_FILES}, real and fake, are needed"
+        )
+    line = policy_of(chosen, read_card(find_model(chosen.scan.model))).suspected_from
+    found = abstention.curves(files, line)
+    if plot:
+        draw(plot, found)
+    if wants_json(as_json):
+        write_line(json.dumps(facts_of(found, files, line)).encode())
+    else:
+        print_table(found, files, line)
+
+
+@app.command()
+def compare(
+    scans: Annotated[list[Path], typer.Argument(metavar="SCANS…", help="JSON lines of `scan --json`, one a coverage.")],
+    labels: Annotated[Path, typer.Option(help="CSV with file,label.")],
+    root: Annotated[Path | None, typer.Option(help="Folder that its paths start from; its own by default.")] = None,
+    model: ModelName = None,
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+) -> None:
+    """What looking at less saves and loses: the same labelled files scanned with several coverages, side by side."""
+    from scanner.assembly.scan import policy_of
+    from scanner.evaluation.coverage import looked
+    from scanner.evaluation.labels import read_labels
+    from scanner.inference.card import find_model, read_card
+
+    chosen = settings_from(settings, scan_model=model)
+    items = read_labels(labels, root or labels.parent)
+    policy = policy_of(chosen, read_card(find_model(chosen.scan.model)))
+    rows = []
+    for path in scans:
+        try:
+            rows.append(looked([verdict for _, verdict in _verdicts([path], chosen)], items, policy))
+        except ValueError as error:
+            raise SettingsError(f"{path}: {error}") from error
+    if wants_json(as_json):
+        for path, row in zip(scans, rows, strict=True):
+            write_line(json.dumps({"scan": str(path), **asdict(row)}).encode())
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    names = ("coverage", "files", "decoded", "scored", "ms a second", "AUC", "fakes flagged", "real flagged")
+    table = Table(*names, box=None, pad_edge=False)
+    for row in rows:
+        shares = (f"{row.frames_decoded:.0%}", f"{row.frames_scored:.0%}", f"{row.ms_per_s:.0f}", f"{row.auc:.3f}")
+        table.add_row("+".join(row.modes), str(row.files), *shares, f"{row.recall:.1%}", f"{row.real_flagged:.1%}")
+    Console().print(table)
+
+
+def _verdicts(scans: list[Path], settings: Settings) -> Iterator[Line]:
+    from scanner.cli.verdicts import verdicts_from
+
+    return verdicts_from(scans, settings)
 
 
 def _test(settings: Path | None, model: str | None, rate: float | None, bound: float | None) -> Rule:

@@ -31,12 +31,17 @@ def file_scores(verdicts: Iterable[Verdict], items: Sequence[Item]) -> list[File
                 clips = faces.setdefault(verdict.stream_id, {}).setdefault(face.track_id, [])
                 clips += [span.score for span in face.spans]
     found = []
-    for item in items:
-        tracks = faces.get(item.file) or faces.get(item.file.rpartition("/")[2])
-        if tracks:
+    for stream, tracks in faces.items():
+        item = item_of(stream, items)
+        if item is not None:
             most = max(tracks.values(), key=lambda scores: float(np.mean(scores)))
             found.append(FileScores(item, np.array(most)))
     return found
+
+
+def item_of(stream_id: str, items: Sequence[Item]) -> Item | None:
+    """The labelled file that a stream was cut from, by its name or that name's end."""
+    return next((item for item in items if stream_id in {item.file, item.file.rpartition("/")[2]}), None)
 
 
 def people_of(files: Sequence[FileScores]) -> list[Floats]:
