@@ -70,6 +70,11 @@ class Accounts:
         """Signs sessions; made with the file."""
         return self._load()[0]
 
+    def prepare(self) -> None:
+        """Makes the file where there is none, with nobody in it."""
+        with self._changing():
+            pass
+
     def users(self) -> dict[str, User]:
         return self._load()[1]
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import structlog
 import uvicorn
 from prometheus_client import CollectorRegistry
 
@@ -24,17 +25,18 @@ from scanner.ports import Bus
 from scanner.settings import Settings
 from scanner.telemetry import serve_metrics
 
+log = structlog.get_logger()
+
 LEAVE_S = 2  # readers of events never hang up by themselves
 
 
 def site_for(settings: Settings, bus: Bus, accounts: Accounts | None = None) -> Site:
-    """A dashboard over a bus. Raises SettingsError when nobody could sign in."""
+    """A dashboard over a bus. Raises SettingsError when the users file cannot be read."""
     ours = settings.dashboard
     accounts = accounts or Accounts(ours.users_file)
+    accounts.prepare()
     if not accounts.users():
-        raise SettingsError(
-            f"nobody may sign in yet ({ours.users_file}): scanner dashboard users add NAME --role admin"
-        )
+        log.warning("nobody_may_sign_in_yet", users_file=str(ours.users_file), add="scanner dashboard users add NAME")
     topics = topics_of(settings)
     feed = Feed(bus, View(topics, Limits(ours.streams, ours.points)), ours.lookback_min * 60)
     return Site(

@@ -34,7 +34,8 @@ async def show(request: Request) -> Response:
         return _signed_in(request, first, "/")
     if user_of(request):
         return RedirectResponse(within(request.query_params.get("next")), 303)
-    return page(request, "signin.html", target=within(request.query_params.get("next")), problem="")
+    problem = "" if site.accounts.users() else "signin.nobody"
+    return page(request, "signin.html", target=within(request.query_params.get("next")), problem=problem)
 
 
 async def sign_in(request: Request) -> Response:

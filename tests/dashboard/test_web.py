@@ -68,6 +68,15 @@ def test_after_five_wrong_passwords_the_right_one_has_to_wait(desk) -> None:
     assert 0 < int(answer.headers["retry-after"]) <= 301
 
 
+def test_without_users_the_door_says_how_to_add_one_and_stays_shut(make_desk) -> None:
+    desk = make_desk()
+    for name in list(desk.site.accounts.users()):
+        desk.site.accounts.remove(name)
+    client = desk.client()
+    assert "scanner dashboard users add" in client.get("/sign-in").text
+    assert sign_in(client, "viewer").status_code == 401
+
+
 def test_signing_in_needs_the_forms_token(desk) -> None:
     client = desk.client()
     client.get("/sign-in")

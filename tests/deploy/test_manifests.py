@@ -1,0 +1,159 @@
+"""Image, compose file and manifests: linted, valid, and true to the product's own settings, topics and rights."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from scanner.assembly.bus import topic_plans, topics_of
+from scanner.bus.acls import ROLES, grants
+from scanner.settings import load
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+K8S = DEPLOY / "k8s"
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
+KUBERNETES = "1.31"
+FOREIGN = {"keda.sh", "monitoring.coreos.com", "kustomize.config.k8s.io", "kafka.strimzi.io"}
+"""their schemas are not Kubernetes' own"""
+
+
+def documents(folder: Path) -> list[dict[str, Any]]:
+    return [each for path in sorted(folder.glob("*.yaml")) for each in yaml.safe_load_all(path.read_text("utf-8"))]
+
+
+def of_kind(kind: str, folder: Path = K8S / "base") -> list[dict[str, Any]]:
+    return [each for each in documents(folder) if each["kind"] == kind]
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("SCANNER_")]:
+        monkeypatch.delenv(name)
+
+
+def test_the_dockerfile_is_well_made() -> None:
+    linter = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([linter, DEPLOY / "Dockerfile"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_kubernetes_takes_every_manifest_of_its_own_kinds() -> None:
+    checked = 0
+    for each in documents(K8S / "base"):
+        if each["apiVersion"].partition("/")[0] not in FOREIGN:
+            kubernetes_validate.validate(each, KUBERNETES, strict=True)
+            checked += 1
+    assert checked == 11
+
+
+def test_every_file_is_listed_in_its_kustomization() -> None:
+    for folder in (K8S / "base", K8S / "strimzi"):
+        (listed,) = of_kind("Kustomization", folder)
+        assert set(listed["resources"]) == {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"}
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl")
+@pytest.mark.parametrize("name", ["base", "gpu", "strimzi"])
+def test_kustomize_builds(name) -> None:
+    done = subprocess.run(["kubectl", "kustomize", K8S / name], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    if name == "gpu":
+        assert "nvidia.com/gpu: 1" in done.stdout
+
+
+def test_settings_that_are_given_exist(monkeypatch) -> None:
+    (config,) = of_kind("ConfigMap")
+    given = dict(config["data"])
+    for each in of_kind("Deployment"):
+        for container in each["spec"]["template"]["spec"]["containers"]:
+            given |= {entry["name"]: entry["value"] for entry in container.get("env", [])}
+    for service in COMPOSE["services"].values():
+        given |= {name: str(value) for name, value in service.get("environment", {}).items() if "SCANNER_" in name}
+    given |= dict(re.findall(r"(SCANNER_\w+)=(\S+)", (DEPLOY / "Dockerfile").read_text("utf-8")))
+    assert len(given) > 8
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    load()
+
+
+def test_pods_may_do_as_little_as_they_can() -> None:
+    for each in of_kind("Deployment"):
+        pod = each["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["automountServiceAccountToken"] is False
+        for container in pod["containers"]:
+            context = container["securityContext"]
+            assert context["readOnlyRootFilesystem"]
+            assert context["allowPrivilegeEscalation"] is False
+            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert "memory" in container["resources"]["limits"]
+
+
+def test_workers_reach_kafka_and_names_and_nothing_else() -> None:
+    policies = {each["metadata"]["name"]: each["spec"] for each in of_kind("NetworkPolicy")}
+    assert policies["nothing"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    allowed = [rule for spec in policies.values() for rule in spec.get("egress", [])]
+    assert [[port["port"] for port in rule["ports"]] for rule in allowed] == [[9093], [53, 53]]
+
+
+def test_no_more_workers_are_asked_for_than_there_are_partitions() -> None:
+    (scaled,) = of_kind("ScaledObject")
+    assert scaled["spec"]["maxReplicaCount"] == load().topics.partitions
+    assert scaled["spec"]["scaleTargetRef"]["name"] in {each["metadata"]["name"] for each in of_kind("Deployment")}
+
+
+def test_topics_are_those_that_the_command_creates() -> None:
+    told = {each["metadata"]["name"]: each["spec"] for each in of_kind("KafkaTopic", K8S / "strimzi")}
+    plans = topic_plans(load())
+    assert told.keys() == plans.keys()
+    for name, plan in plans.items():
+        config = told[name]["config"]
+        assert told[name]["partitions"] == plan.partitions
+        assert config["max.message.bytes"] == plan.max_record_bytes
+        assert config.get("cleanup.policy", "delete") == ("compact" if plan.compacted else "delete")
+        assert config.get("retention.ms") == plan.retention_ms
+
+
+def test_users_have_the_least_rights_of_their_role() -> None:
+    kinds = {"topic": "topic", "group": "group", "transactionalId": "transactional-id"}
+    settings = load()
+    users = {each["metadata"]["name"]: each["spec"] for each in of_kind("KafkaUser", K8S / "strimzi")}
+    assert users.keys() == {f"scanner-{role}" for role in ROLES}
+    told = {
+        (name, kinds[acl["resource"]["type"]], acl["resource"]["name"], acl["resource"]["patternType"], operation)
+        for name, spec in users.items()
+        for acl in spec["authorization"]["acls"]
+        for operation in acl["operations"]
+    }
+    wanted = {
+        (f"scanner-{each.role}", each.resource, each.name, "prefix" if each.prefixed else "literal", each.operation)
+        for each in grants(topics_of(settings), settings.kafka.group)
+    }
+    assert told == wanted
+
+
+def test_compose_confines_our_own_containers_and_opens_ports_to_this_machine_alone() -> None:
+    for name, service in COMPOSE["services"].items():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
+        assert ":" in service["image"], name
+        if service["image"] == "scanner:local":
+            assert service["read_only"], name
+            assert service["cap_drop"] == ["ALL"], name
+
+
+def test_prometheus_scrapes_the_ports_that_compose_and_the_image_open() -> None:
+    told = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
+    worker, dashboard = told
+    assert f"SCANNER_WORKER__METRICS_PORT={worker['dns_sd_configs'][0]['port']}" in (DEPLOY / "Dockerfile").read_text()
+    port = COMPOSE["services"]["dashboard"]["environment"]["SCANNER_DASHBOARD__METRICS_PORT"]
+    assert dashboard["static_configs"] == [{"targets": [f"dashboard:{port}"]}]
