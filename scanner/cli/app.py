@@ -25,6 +25,7 @@ from scanner.cli import (
     plan,
     provenance,
     publish,
+    replay,
     reviews,
     scan,
     tail,
@@ -46,6 +47,7 @@ app.command()(demo.demo)
 app.command()(worker.worker)
 app.command()(publish.publish)
 app.command()(ingest.ingest)
+app.add_typer(replay.app, name="replay")
 app.command()(tail.tail)
 app.add_typer(dashboard.app, name="dashboard")
 app.add_typer(topics.app, name="topics")

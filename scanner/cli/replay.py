@@ -1,0 +1,154 @@
+"""`scanner replay`: archives, scanned here on all cores or published to the topic; and two results compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from scanner.cli.common import (
+    AsJson,
+    DeviceName,
+    Exit,
+    ModelName,
+    SettingsFile,
+    errors,
+    settings_from,
+    wants_json,
+    write_line,
+)
+
+if TYPE_CHECKING:
+    from scanner.replay.diff import Difference
+
+
+class _RunByDefault(TyperGroup):
+    """`replay PATH…` is `replay run PATH…`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in {"-h", "--help"}:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    help="Scan archives, resumable; compare two results. `replay PATH…` runs.", no_args_is_help=True, cls=_RunByDefault
+)
+
+
+@app.command()
+def run(
+    paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]…", help="Files, folders, patterns.")] = None,
+    manifest: Annotated[
+        Path | None, typer.Option("--manifest", help="CSV or JSON lines: path, stream_id.", show_default=False)
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder of results and journal; run again to go on.")] = Path(
+        "replay"
+    ),
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Results by content; default: the cache folder.", show_default=False)
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache.")] = False,
+    at_once: Annotated[int, typer.Option(min=1, max=64, help="Files side by side.")] = 2,
+    bandwidth: Annotated[
+        float | None, typer.Option(min=0.001, help="Most megabytes a second read.", show_default=False)
+    ] = None,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Also write results.parquet.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    coverage: Annotated[str | None, typer.Option(help="full, inspect or patrol.", show_default=False)] = None,
+    device: DeviceName = None,
+    model: ModelName = None,
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Scan an archive. What is done is not done again, also after kill -9; unchanged files come from the cache."""
+    from scanner.cli.replaying import Order, dry, run_all
+    from scanner.replay.items import items_of
+
+    chosen = settings_from(settings, scan_device=device, scan_model=model, scan_coverage=coverage)
+    items = items_of(paths or (), manifest)
+    order = Order(out, None if no_cache else cache or _cache_folder(), at_once, bandwidth, parquet)
+    if dry_run:
+        for line in dry(items, chosen, order):
+            _line(line, as_json=wants_json(as_json))
+        return
+    told = run_all(items, chosen, order)
+    _line(told, as_json=wants_json(as_json))
+    if told["stopped"] or told["failed"]:
+        raise typer.Exit(Exit.WORLD)
+
+
+@app.command()
+def diff(
+    before: Annotated[Path, typer.Argument(help="Results: a replay's folder, JSON lines or Parquet.")],
+    after: Annotated[Path, typer.Argument(help="The other ones.")],
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page with a plot.", show_default=False)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two results of one archive: changed labels, moved scores, agreement."""
+    import json
+    from dataclasses import asdict
+
+    from scanner.replay.diff import compare
+    from scanner.replay.page import write_page
+    from scanner.replay.results import read_results
+
+    found = compare(read_results(before), read_results(after))
+    if html is not None:
+        write_page(html, found, str(before), str(after))
+    if wants_json(as_json):
+        told: dict[str, Any] = asdict(found)
+        del told["pairs"]
+        write_line(json.dumps({"type": "difference", **told}, ensure_ascii=False).encode())
+    else:
+        _table(found)
+
+
+def _cache_folder() -> Path:
+    import os
+
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "scanner", "replay")
+
+
+def _line(told: dict[str, Any], *, as_json: bool) -> None:
+    import json
+
+    if as_json:
+        write_line(json.dumps(told, ensure_ascii=False).encode())
+        return
+    for name, value in told.items():
+        if name != "type":
+            shown = ", ".join(f"{key} {count}" for key, count in value.items()) if isinstance(value, dict) else value
+            typer.echo(f"{name.replace('_', ' ')}: {shown}")
+
+
+def _table(found: Difference) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    moves = Table("before", "after", "streams", box=None, pad_edge=False)
+    for old, new, count in found.labels:
+        moves.add_row(old, new if new != old else f"[dim]{new}[/]", str(count))
+    console = Console()
+    console.print(moves)
+    if found.changed:
+        changed = Table("stream", "before", "after", "score", "", box=None, pad_edge=False)
+        for change in found.changed[:50]:
+            scores = ["–" if score is None else f"{score:.2f}" for score in (change.score_before, change.score_after)]
+            changed.add_row(escape(change.stream_id), change.before, change.after, *scores)
+        console.print(changed)
+    shift = found.shift
+    if shift is not None:
+        console.print(
+            f"score moved by {shift.mean:+.3f} on average, median {shift.median:+.3f},"
+            f" 95 % within ±{shift.p95_absolute:.3f}, at most {shift.largest_absolute:.3f} ({shift.count} streams)"
+        )
+    kappa = "–" if found.kappa is None else f"{found.kappa:.3f}"
+    segments = f"{found.segments_changed} of {found.segments_compared} segments changed label"
+    console.print(f"Cohen's kappa {kappa}; {segments}")
+    for name, missing in (("first", found.only_before), ("second", found.only_after)):
+        if missing:
+            errors.print(f"only in the {name}: {len(missing)} streams, e.g. {missing[0]}", markup=False)

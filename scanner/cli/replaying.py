@@ -1,0 +1,176 @@
+"""An archive through one assembled scan: progress, totals, and what to say at the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from scanner.assembly.scan import Assembled, assembled, mode_of, policy_of, scan_input
+from scanner.cli.common import complain, errors
+from scanner.core.errors import MediaError, SettingsError
+from scanner.core.summary import summarise
+from scanner.core.types import Mode, Verdict
+from scanner.inference.card import find_model, read_card
+from scanner.local import Refused
+from scanner.media.inputs import Input
+from scanner.replay.cache import Cache
+from scanner.replay.items import Item
+from scanner.replay.journal import Done, Journal
+from scanner.replay.results import write_parquet
+from scanner.replay.run import Throttle, replay
+from scanner.settings import Settings
+from scanner.version import code_version
+from scanner.wire import Failure, json_of
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How an archive is replayed."""
+
+    out: Path
+    cache: Path | None
+    at_once: int
+    megabytes_per_s: float | None
+    parquet: bool
+
+
+def facts_of(settings: Settings) -> dict[str, Any]:
+    """All that results depend on beside the bytes and the stream's name."""
+    if mode_of(settings, live=False) is None:
+        raise SettingsError("a replay needs a coverage: full, inspect or patrol")
+    folder = find_model(settings.scan.model)
+    card = read_card(folder)
+    return {
+        "model": card.sha256,
+        "policy": asdict(policy_of(settings, card)),
+        "coverage": (mode_of(settings, live=False) or Mode.FULL).value,
+        "segment_s": settings.scan.segment_s,
+        "cell": settings.cell.model_dump(include={"max_pixels", "max_frames", "max_duration_s", "max_faces"}),
+        "device": settings.scan.device,
+        "code": code_version(),
+    }
+
+
+def dry(items: Sequence[Item], settings: Settings, order: Order) -> Iterator[dict[str, Any]]:
+    """One line a file that would be scanned, and the total."""
+    done: dict[str, Done] = {}
+    if order.out.exists():
+        journal = Journal(order.out, facts_of(settings))
+        done = journal.done
+        journal.close()
+    left = [item for item in items if item.stream_id not in done]
+    for item in left:
+        yield {"type": "item", "stream_id": item.stream_id, "path": str(item.path), "bytes": item.size}
+    total = sum(item.size for item in left)
+    yield {"type": "plan", "files": len(left), "bytes": total, "done_before": len(items) - len(left)}
+
+
+def run_all(items: Sequence[Item], settings: Settings, order: Order) -> dict[str, Any]:
+    """Everything that was not done before; what became of all of it. Raises ScannerError of disposition HALT."""
+    facts = facts_of(settings)
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    journal = Journal(order.out, facts)
+    before = set(journal.done)
+    if before:
+        errors.print(f"{len(before)} files were done before", style="dim", markup=False)
+    began_s = time.monotonic()
+    throttle = Throttle(order.megabytes_per_s and order.megabytes_per_s * 1e6)
+    try:
+        if any(item.stream_id not in before for item in items):
+            with assembled(settings) as parts, _shown(items, journal) as told:
+                scan = _Scan(parts, settings)
+                cache = Cache(order.cache, facts)
+                for done in replay(items, scan, journal, cache, stop, at_once=order.at_once, throttle=throttle):
+                    told(done)
+    finally:
+        journal.close()
+    if order.parquet:
+        write_parquet(journal.results, order.out / "results.parquet")
+    here = [journal.done[item.stream_id] for item in items if item.stream_id in journal.done]
+    return _total(here, before, len(items), time.monotonic() - began_s, stopped=stop.is_set())
+
+
+class _Scan:
+    """A file to its lines, the same that `scanner scan --json` prints."""
+
+    def __init__(self, parts: Assembled, settings: Settings) -> None:
+        self._parts = parts
+        self._settings = settings
+        self._policy = policy_of(settings, parts.model.card)
+
+    def __call__(self, item: Item) -> Iterator[bytes]:
+        uri = str(item.path)
+        verdicts: list[Verdict] = []
+        try:
+            for answer in scan_input(self._parts, Input(item.path, item.stream_id), self._settings):
+                if isinstance(answer, Refused):
+                    where = f"segment {answer.segment.sequence}: {answer.error}"
+                    yield json_of(Failure(uri, answer.error.stage.value, where))
+                    continue
+                verdicts.append(answer.conclusion.verdict)
+                yield json_of(answer.conclusion.verdict)
+        except MediaError as error:
+            yield json_of(Failure(uri, error.stage.value, str(error)))
+        if verdicts:
+            yield json_of(summarise(uri, verdicts, self._policy))
+
+
+def _total(done: Sequence[Done], before: set[str], wanted: int, took_s: float, *, stopped: bool) -> dict[str, Any]:
+    """The last line. Failures are told one by one on stderr."""
+    for one in done:
+        for reason in one.failures:
+            complain(reason if one.stream_id in reason else f"{one.stream_id}: {reason}")
+    new = [one for one in done if one.stream_id not in before]
+    scanned = [one for one in new if not one.cached]
+    hours = sum(one.duration_ms for one in scanned) / 3_600_000
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    rate = hours / (took_s / 3600) if took_s else 0.0
+    return {
+        "type": "replayed",
+        "files": wanted,
+        "done": len(done),
+        "done_before": len(done) - len(new),
+        "from_cache": len(new) - len(scanned),
+        "failed": sum(bool(one.failures) for one in done),
+        "segments": sum(one.segments for one in done),
+        "labels": dict(Counter(one.label or "no_verdict" for one in done)),
+        "seconds": round(took_s, 1),
+        "video_hours_per_hour": round(rate, 2),
+        "video_hours_per_hour_and_core": round(rate / cores, 2),
+        "stopped": stopped,
+    }
+
+
+@contextmanager
+def _shown(items: Sequence[Item], journal: Journal) -> Iterator[Any]:
+    """Files, multiples of real time, failures and time left on stderr, when it is a terminal."""
+    rate = TextColumn("{task.fields[files]} files  {task.fields[speed]:.1f}× real time  {task.fields[failed]} failed")
+    columns = (SpinnerColumn(), BarColumn(), TaskProgressColumn(), rate, TimeRemainingColumn())
+    left = [item for item in items if item.stream_id not in journal.done]
+    began_s = time.monotonic()
+    seconds = 0.0
+    files = failed = 0
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
+        task = bars.add_task("", total=sum(max(1, item.size) for item in left), files=0, speed=0.0, failed=0)
+
+        def told(done: Done) -> None:
+            nonlocal seconds, files, failed
+            seconds += done.duration_ms / 1000 if not done.cached else 0
+            files += 1
+            failed += bool(done.failures)
+            speed = seconds / max(1e-3, time.monotonic() - began_s)
+            bars.update(task, advance=max(1, done.bytes), files=f"{files}/{len(left)}", speed=speed, failed=failed)
+
+        yield told

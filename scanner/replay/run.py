@@ -1,0 +1,132 @@
+"""The run itself: several files at once, results in the order of the items, whatever finishes first."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Lock
+
+from scanner.replay.cache import Cache
+from scanner.replay.items import Item
+from scanner.replay.journal import Done, Journal
+
+_AHEAD = 4  # finished files that may wait for a slower one before them, for each one that runs
+_PIECE = 1024 * 1024
+
+Scan = Callable[[Item], Iterator[bytes]]
+"""a file to the lines of its verdicts, errors and summary"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scanned:
+    done: Done
+    lines: list[bytes]
+
+
+class _StoppedError(Exception):
+    """Half a file is no result: it is begun anew the next time."""
+
+
+class Throttle:
+    """Bytes a second, shared by all threads."""
+
+    def __init__(self, bytes_per_s: float | None) -> None:
+        self._rate = bytes_per_s
+        self._lock = Lock()
+        self._free_s = time.monotonic()
+
+    def wait(self, size: int) -> None:
+        if self._rate is None:
+            return
+        with self._lock:
+            now = time.monotonic()
+            starts = max(now, self._free_s)
+            self._free_s = starts + size / self._rate
+        time.sleep(starts - now)
+
+
+def replay(
+    items: Sequence[Item],
+    scan: Scan,
+    journal: Journal,
+    cache: Cache,
+    stop: Event,
+    *,
+    at_once: int,
+    throttle: Throttle,
+) -> Iterator[Done]:
+    """Each file that was not done before, when its results are durable. Raises what `scan` raises for everybody."""
+    open_items = [item for item in items if item.stream_id not in journal.done]
+    waiting: deque[Future[_Scanned]] = deque()
+    with ThreadPoolExecutor(at_once, thread_name_prefix="replay") as threads:
+        try:
+            for item in open_items:
+                if stop.is_set():
+                    break
+                waiting.append(threads.submit(_one, item, scan, cache, throttle, stop))
+                while len(waiting) >= at_once * _AHEAD:
+                    yield _finished(journal, waiting.popleft())
+            while waiting and not stop.is_set():
+                yield _finished(journal, waiting.popleft())
+        except _StoppedError:
+            return
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _finished(journal: Journal, future: Future[_Scanned]) -> Done:
+    scanned = future.result()
+    return journal.finish(scanned.done, scanned.lines)
+
+
+def _one(item: Item, scan: Scan, cache: Cache, throttle: Throttle, stop: Event) -> _Scanned:
+    try:
+        digest = _digest(item.path, throttle)
+    except OSError as error:
+        failure = {"uri": str(item.path), "stage": "decode", "reason": f"cannot be read: {error.strerror}"}
+        return _told(item, "", [json.dumps({**failure, "type": "error"}).encode()], cached=False)
+    known = cache.get(digest, item.stream_id)
+    if known is not None:
+        return _told(item, digest, known, cached=True)
+    lines = []
+    for line in scan(item):
+        lines.append(line)
+        if stop.is_set():
+            raise _StoppedError
+    scanned = _told(item, digest, lines, cached=False)
+    if not scanned.done.failures:  # what failed may succeed another time
+        cache.put(digest, item.stream_id, lines)
+    return scanned
+
+
+def _told(item: Item, digest: str, lines: list[bytes], *, cached: bool) -> _Scanned:
+    parsed = [json.loads(line) for line in lines]
+    summary = next((line for line in parsed if line.get("type") == "summary"), None)
+    failures = tuple(line["reason"] for line in parsed if line.get("type") == "error")
+    done = Done(
+        stream_id=item.stream_id,
+        digest=digest,
+        bytes=item.size,
+        duration_ms=summary["duration_ms"] if summary else 0,
+        segments=sum("verdict_id" in line for line in parsed),
+        label=summary["label"] if summary else None,
+        failures=failures,
+        cached=cached,
+    )
+    return _Scanned(done, lines)
+
+
+def _digest(path: Path, throttle: Throttle) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            throttle.wait(len(piece))
+            digest.update(piece)
+    return digest.hexdigest()

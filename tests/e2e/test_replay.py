@@ -1,0 +1,68 @@
+"""An archive of drawn videos through the real command: killed in the middle, resumed, and the same for any cells."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scanner.testing import draw_video
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("archive")
+    for number in range(5):
+        (folder / f"{number}.mp4").write_bytes(draw_video(frames=50, gop=25, seed=number))
+    (folder / "broken.mp4").write_text("not a video")
+    return folder
+
+
+def command(archive: Path, out: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "scanner", "replay", str(archive), "--out", str(out), "--no-cache", "--json", *more]
+
+
+def results(out: Path) -> list[dict[str, Any]]:
+    """All lines without what timing and place change."""
+    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name not in {"timing_ms", "source"}} for line in lines]
+
+
+def test_a_killed_replay_goes_on_and_gives_the_same_for_any_number_of_cells(archive: Path, tmp_path: Path) -> None:
+    whole = subprocess.run(
+        command(archive, tmp_path / "whole", "--at-once", "1"),
+        env={**os.environ, "SCANNER_SCAN__CELLS": "1"},
+        capture_output=True,
+        check=False,
+    )
+    assert whole.returncode == 3  # one file is broken
+    assert "not scanned" in whole.stderr.decode() or "broken.mp4" in whole.stderr.decode()
+    told = json.loads(whole.stdout)
+    assert (told["files"], told["done"], told["failed"]) == (6, 6, 1)
+
+    killed = subprocess.Popen(command(archive, tmp_path / "killed"), stdout=subprocess.DEVNULL)
+    journal = tmp_path / "killed" / "journal.jsonl"
+    until = time.monotonic() + 120
+    while not (journal.exists() and journal.read_bytes().count(b"\n") >= 3):
+        assert killed.poll() is None, "it was too fast to be killed"
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    again = subprocess.run(
+        command(archive, tmp_path / "killed"),
+        env={**os.environ, "SCANNER_SCAN__CELLS": "2"},
+        capture_output=True,
+        check=False,
+    )
+    resumed = json.loads(again.stdout)
+    assert resumed["done"] == 6
+    assert resumed["done_before"] >= 2
+    assert results(tmp_path / "killed") == results(tmp_path / "whole")
