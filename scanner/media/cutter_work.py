@@ -30,7 +30,7 @@ def serve(sock: socket.socket, file: int, layers: frozenset[Layer]) -> None:
     channel = Channel(sock)
     orders = channel.hear()
     limits = Limits(**orders["limits"])
-    _rehearse()
+    rehearse()
     with os.fdopen(file, "rb", buffering=0) as media:
         layers = confine(Confinement(**orders["confinement"]), layers)
         try:
@@ -57,7 +57,8 @@ def serve(sock: socket.socket, file: int, layers: frozenset[Layer]) -> None:
             pass  # the parent has seen enough
 
 
-def _rehearse() -> None:
+def rehearse() -> None:
+    """What cutting loads on first use is loaded; before a process is confined."""
     load_all_of_av()
     with opened(BytesIO(black_video(RATE)), Limits()) as (container, stream):
         if not list(Cutting(container, stream, 0.5, Limits()).pieces()):

@@ -9,8 +9,9 @@ import ctypes
 import os
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every instruction set
 _VERSION = 1  # LANDLOCK_CREATE_RULESET_VERSION
@@ -30,7 +31,7 @@ def version() -> int:
 
 def only_read() -> bool:
     """From now on nothing is written, made, renamed or run. To be called before a second thread starts."""
-    return _restrict(_READ_FILE | _READ_FOLDER)
+    return _restrict([Path("/")])
 
 
 def open_nothing() -> bool:
@@ -38,19 +39,25 @@ def open_nothing() -> bool:
 
     Kernels before version 8 leave the threads that run already what they had.
     """
-    return _restrict(0)
+    return _restrict([])
 
 
-def _restrict(left: int) -> bool:
-    """Gives up what this kernel's version can take away, but `left` everywhere. Needs no_new_privs."""
+def open_only(places: Iterable[Path]) -> bool:
+    """As `open_nothing`, but for reading these files and what lies in these folders; TCP stays."""
+    return _restrict([place for place in places if place.exists()], network=True)
+
+
+def _restrict(left: Iterable[Path], *, network: bool = False) -> bool:
+    """Gives up what this kernel's version can take away, but reading in some places. Needs no_new_privs."""
     known = version()
     if not known:
         return False
     rights = max(count for since, count in _FILE_RIGHTS.items() if since <= known)
+    connections = 0 if network else _CONNECT_AND_BIND
     # handled_access_fs; handled_access_net since 4; scoped since 6
-    asked = [(1 << rights) - 1, *[_CONNECT_AND_BIND] * (known >= 4), *[_ABSTRACT_SOCKETS_AND_SIGNALS] * (known >= 6)]
+    asked = [(1 << rights) - 1, *[connections] * (known >= 4), *[_ABSTRACT_SOCKETS_AND_SIGNALS] * (known >= 6)]
     with _ruleset(struct.pack(f"={len(asked)}Q", *asked)) as ruleset:
-        return ruleset >= 0 and (not left or _leave(ruleset, left)) and _syscall(_RESTRICT_SELF, ruleset, 0) == 0
+        return ruleset >= 0 and all(_leave(ruleset, place) for place in left) and _given_up(ruleset)
 
 
 @contextmanager
@@ -63,12 +70,17 @@ def _ruleset(attributes: bytes) -> Iterator[int]:
             os.close(ruleset)
 
 
-def _leave(ruleset: int, rights: int) -> bool:
-    root = os.open("/", os.O_RDONLY | os.O_CLOEXEC)
+def _leave(ruleset: int, place: Path) -> bool:
+    descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return _syscall(_ADD_RULE, ruleset, _BENEATH, struct.pack("=Qi", rights, root), 0) == 0
+        rights = _READ_FILE | (_READ_FOLDER if place.is_dir() else 0)
+        return _syscall(_ADD_RULE, ruleset, _BENEATH, struct.pack("=Qi", rights, descriptor), 0) == 0
     finally:
-        os.close(root)
+        os.close(descriptor)
+
+
+def _given_up(ruleset: int) -> bool:
+    return _syscall(_RESTRICT_SELF, ruleset, 0) == 0
 
 
 def _syscall(*arguments: object) -> int:

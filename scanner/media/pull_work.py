@@ -20,6 +20,7 @@ from av.stream import Discard
 from av.video.stream import VideoStream
 
 from scanner.core.errors import MediaError
+from scanner.media.cutter_work import rehearse
 from scanner.media.cutting import AIGC_BYTES, LONGEST_DURATION_S, Cutting
 from scanner.media.demux import Limits, reached
 from scanner.media.muxing import Piece, Placed
@@ -90,6 +91,7 @@ def serve(sock: socket.socket, pipe: int | None, layers: frozenset[Layer]) -> No
     with ExitStack() as stack:
         try:
             address = _source(orders, pipe, stack)
+            rehearse()
             layers = confine_networked(Confinement(**orders["confinement"]), layers)
             opened = reached(address, limits, orders["options"], orders["format"])
             container, stream = stack.enter_context(opened)

@@ -6,6 +6,7 @@ exec ─▶ seclude (no network, no writing) ─▶ imports, rehearsal ─▶ co
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import math
@@ -13,17 +14,29 @@ import os
 import resource
 import select
 import signal
+import socket
 import struct
 import sys
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from scanner.media import landlock, seccomp
 
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _CAPABILITY_VERSION_3 = 0x20080522
+_OF_THE_NETWORK = tuple(
+    Path(place)
+    for place in (
+        "/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/services",
+        "/etc/protocols", "/etc/localtime", "/etc/ld.so.cache", "/etc/ssl", "/etc/pki", "/etc/ca-certificates",
+        "/etc/crypto-policies", "/etc/gnutls", "/run/systemd/resolve", "/usr/lib", "/usr/lib64", "/lib", "/lib64",
+        "/usr/share", "/usr/local/share/ca-certificates", "/dev/null", "/dev/urandom",
+    )
+)  # fmt: skip
+"""what the resolver and TLS read while a live source runs"""
 
 
 class Layer(StrEnum):
@@ -82,16 +95,23 @@ def confine(limits: Confinement, secluded: frozenset[Layer]) -> frozenset[Layer]
 
 
 def seclude_networked() -> frozenset[Layer]:
-    """As `seclude`, for a process that fetches its bytes itself, may need the resolver's and TLS files, and a relay."""
+    """As `seclude`, for a process that fetches its bytes itself and may start a relay first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     return frozenset({Layer.NO_NEW_PRIVS} if _prctl(_PR_SET_NO_NEW_PRIVS, 1) else ())
 
 
 def confine_networked(limits: Confinement, secluded: frozenset[Layer]) -> frozenset[Layer]:
-    """As `confine`, but for the doors that a live source comes through: network and files stay readable."""
+    """As `confine`, but for the doors that a live source comes through: sockets, and the files of resolver and TLS."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    on = {Layer.RLIMIT: _bounded(limits), Layer.NO_CAPABILITIES: _drop_capabilities()}
+    with contextlib.suppress(OSError):
+        socket.getaddrinfo("localhost", 80)  # what the resolver loads on first use is loaded
+    on = {
+        Layer.RLIMIT: _bounded(limits),
+        Layer.LANDLOCK: landlock.open_only(_OF_THE_NETWORK),
+        Layer.NO_CAPABILITIES: _drop_capabilities(),
+    }
     _prctl(_PR_SET_DUMPABLE, 0)
+    on[Layer.SECCOMP] = seccomp.install(networked=True)
     return secluded | {layer for layer, holds in on.items() if holds}
 
 

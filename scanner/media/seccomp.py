@@ -24,6 +24,9 @@ from scanner.media.syscalls import (
     MACHINES,
     MMAP,
     MPROTECT,
+    NETWORKED,
+    OPEN,
+    OPENAT,
     PRCTL,
     PRLIMIT,
     SECCOMP,
@@ -39,7 +42,9 @@ _LOAD, _AND, _RETURN = 0x20, 0x54, 0x06  # BPF_LD|W|ABS, BPF_ALU|AND|K, BPF_RET|
 _IF_EQUAL, _IF_ANY_BIT = 0x15, 0x45  # BPF_JMP|JEQ|K, BPF_JMP|JSET|K
 _AT_NUMBER, _AT_MACHINE, _AT_ARGUMENTS = 0, 4, 16  # of struct seccomp_data
 _PROT_EXEC, _CLONE_THREAD, _FIONBIO, _PR_SET_NAME, _PR_SET_VMA = 4, 0x00010000, 0x5421, 15, 0x53564D41
-_F_GETFD, _F_SETFD, _F_GETFL, _F_DUPFD_CLOEXEC = 1, 2, 3, 1030
+_F_GETFD, _F_SETFD, _F_GETFL, _F_SETFL, _F_DUPFD_CLOEXEC = 1, 2, 3, 4, 1030
+_FIONREAD = 0x541B
+_WRITING = 0o3 | 0o100 | 0o1000 | 0o2000  # O_ACCMODE, O_CREAT, O_TRUNC, O_APPEND
 _SET_MODE_FILTER, _EVERY_THREAD = 1, 1
 
 Step = bytes
@@ -74,15 +79,25 @@ def _checks() -> tuple[_Check, ...]:
     )
 
 
-def install() -> bool:
+def _networked_checks() -> tuple[_Check, ...]:
+    """For a live source's process. Sockets are made non-blocking; files are opened, but not to be written."""
+    return (
+        _Check(OPENAT, 2, (0,), _WRITING),
+        _Check(OPEN, 1, (0,), _WRITING),
+        _Check(FCNTL, 1, (_F_GETFD, _F_SETFD, _F_GETFL, _F_SETFL, _F_DUPFD_CLOEXEC)),
+        _Check(IOCTL, 1, (_FIONBIO, _FIONREAD)),
+    )
+
+
+def install(*, networked: bool = False) -> bool:
     """Filters every thread of this process from now on; False where the kernel or the machine has no filter.
 
-    Needs no_new_privs.
+    Needs no_new_privs. `networked` leaves what fetching a live source takes: sockets, and files to read.
     """
     machine = MACHINES.get(platform.machine())
     if not sys.platform.startswith("linux") or sys.maxsize < 2**32 or machine is None:
         return False
-    steps = program(machine)
+    steps = program(machine, networked=networked)
     code = ctypes.create_string_buffer(b"".join(steps))
     filter_ = ctypes.create_string_buffer(struct.pack("@HP", len(steps), ctypes.addressof(code)))
     number = SECCOMP[machine.column]
@@ -90,8 +105,10 @@ def install() -> bool:
     return bool(syscall(number, _SET_MODE_FILTER, _EVERY_THREAD, filter_) == 0)
 
 
-def program(machine: Machine) -> list[Step]:
-    """The filter for one instruction set."""
+def program(machine: Machine, *, networked: bool = False) -> list[Step]:
+    """The filter for one instruction set. The first line that a call matches decides."""
+    allowed = {**ALLOWED, **(NETWORKED if networked else {})}
+    checks = (*(_networked_checks() if networked else ()), *_checks())
     return [
         _step(_LOAD, _AT_MACHINE),
         _step(_IF_EQUAL, machine.audit, yes=1),
@@ -99,8 +116,8 @@ def program(machine: Machine) -> list[Step]:
         _step(_LOAD, _AT_NUMBER),
         _step(_IF_ANY_BIT, machine.foreign, no=1),
         _step(_RETURN, _KILL),
-        *_answers(ALLOWED.values(), machine, _ALLOW),
-        *(step for check in _checks() for step in _checked(check, machine)),
+        *_answers(allowed.values(), machine, _ALLOW),
+        *(step for check in checks for step in _checked(check, machine)),
         *_answers(INTRUDERS.values(), machine, _KILL),
         *_answers([CLONE3], machine, _ERRNO | _ENOSYS),  # its flags lie in memory; clone is tried after it
         _step(_RETURN, _ERRNO | _EPERM),

@@ -31,6 +31,19 @@ ALLOWED: dict[str, Numbers] = {
     "getegid": (108, 177), "uname": (63, 160), "sysinfo": (99, 179), "getrusage": (98, 165),
 }  # fmt: skip
 
+NETWORKED: dict[str, Numbers] = {
+    "socket": (41, 198), "socketpair": (53, 199), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201),
+    "accept": (43, 202), "accept4": (288, 242), "getsockname": (51, 204), "getpeername": (52, 205),
+    "setsockopt": (54, 208), "getsockopt": (55, 209), "shutdown": (48, 210), "sendto": (44, 206),
+    "sendmsg": (46, 211), "recvmsg": (47, 212), "sendmmsg": (307, 269), "recvmmsg": (299, 243), "eventfd2": (290, 19),
+    "epoll_create1": (291, 20), "epoll_ctl": (233, 21), "epoll_wait": (232, None), "epoll_pwait": (281, 22),
+    "pipe2": (293, 59), "dup": (32, 23), "mmap": (9, 222), "mprotect": (10, 226),
+    "stat": (4, None), "lstat": (6, None), "newfstatat": (262, 79), "statx": (332, 291), "access": (21, None),
+    "faccessat": (269, 48), "faccessat2": (439, 439), "readlink": (89, None), "readlinkat": (267, 78),
+    "getdents64": (217, 61), "getcwd": (79, 17), "wait4": (61, 260),
+}  # fmt: skip
+"""what a live source's process needs beside that: sockets, the resolver's and TLS files, libraries found on the way"""
+
 INTRUDERS: dict[str, Numbers] = {
     "execve": (59, 221), "execveat": (322, 281), "fork": (57, None), "vfork": (58, None),
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272),
@@ -51,6 +64,8 @@ CLONE3: Numbers = (435, 435)
 IOCTL: Numbers = (16, 29)
 FCNTL: Numbers = (72, 25)
 PRCTL: Numbers = (157, 167)
+OPEN: Numbers = (2, None)
+OPENAT: Numbers = (257, 56)
 SENDTO: Numbers = (44, 206)
 TGKILL: Numbers = (234, 131)
 PRLIMIT: Numbers = (302, 261)

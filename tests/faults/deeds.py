@@ -87,6 +87,10 @@ def open_a_socket() -> None:
     socket.socket().close()
 
 
+def resolve_a_name() -> None:
+    socket.getaddrinfo("localhost", 80)
+
+
 def connect_to_loopback() -> None:
     connect_to(9)
 

@@ -45,11 +45,11 @@ for layer in how["without"]:
 if how["nobody"]:
     os.setgid(65534)
     os.setuid(65534)
-layers = sandbox.seclude()
+layers = sandbox.seclude_networked() if how["networked"] else sandbox.seclude()
 limits = sandbox.Confinement(address_space_bytes=400 * 2**20, open_files=20)
 status = open("/proc/self/status")
 if how["confined"]:
-    layers = sandbox.confine(limits, layers)
+    layers = (sandbox.confine_networked if how["networked"] else sandbox.confine)(limits, layers)
 
 def outcome(what):
     try:
@@ -60,7 +60,7 @@ def outcome(what):
 
 facts = dict(line.split(":", 1) for line in status)
 found = {
-    **{name: outcome({**deeds.REFUSED, **deeds.FATAL}[name]) for name in how["deeds"]},
+    **{name: outcome(getattr(deeds, name)) for name in how["deeds"]},
     "no_new_privs": facts["NoNewPrivs"].strip(),
     "core": resource.getrlimit(resource.RLIMIT_CORE)[1] if not how["confined"] else 0,
     "capabilities": int(facts["CapEff"], 16),
@@ -75,9 +75,13 @@ OF_FILES = ("read_passwords", "list_the_root", "write_a_file", "make_a_folder")
 
 
 def probed(
-    *deeds: str, without: Sequence[str] = (), confined: bool = True, nobody: bool = False
+    *deeds: str,
+    without: Sequence[str] = (),
+    confined: bool = True,
+    nobody: bool = False,
+    networked: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    how = {"deeds": deeds, "without": without, "confined": confined, "nobody": nobody}
+    how = {"deeds": deeds, "without": without, "confined": confined, "nobody": nobody, "networked": networked}
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-c", PROBE, json.dumps(how)],
         capture_output=True,
@@ -138,6 +142,24 @@ def test_what_only_an_intruder_does_ends_the_process(deed: str) -> None:
     assert said.returncode == -signal.SIGSYS, said
 
 
+IN_LIVE_SOURCES = ("read_passwords", "read_the_parents_secrets", "list_the_root", "write_a_file", "make_a_folder",
+                   "kill_the_parent", "have_the_kernel_signal_the_parent", "take_too_much_memory")  # fmt: skip
+
+
+def test_a_live_sources_process_has_the_network_and_little_else() -> None:
+    told = found(*IN_LIVE_SOURCES, "open_a_socket", "resolve_a_name", networked=True)
+    assert {name for name in IN_LIVE_SOURCES if told[name] == "done"} == set()
+    assert told["open_a_socket"] == told["resolve_a_name"] == "done"
+    assert set(told["layers"]) == expected_layers() - {Layer.NO_NETWORK}
+
+
+@pytest.mark.parametrize("deed", ["run_a_program", "fork", "clone_a_process", "trace_the_parent", "make_a_namespace"])
+def test_a_live_sources_process_that_tries_worse_is_ended(deed: str) -> None:
+    if Layer.SECCOMP not in expected_layers():
+        pytest.skip("this machine has no filter of system calls")
+    assert probed(deed, networked=True).returncode == -signal.SIGSYS
+
+
 def test_the_probe_can_do_all_this_before_it_is_confined() -> None:
     """So the refusals above mean something."""
     may = ("read_passwords", "list_the_root", "make_memory_into_code", "raise_a_limit", "open_a_socket", "fork")
@@ -191,7 +213,7 @@ def test_the_filter_knows_the_kernels_numbers() -> None:
         column = 1 if "generic" in header.parts[-2] else 0
         pattern = r"^#define __NR(?:3264)?_(\w+)\s+(\d+)$"
         told = {name: int(number) for name, number in re.findall(pattern, header.read_text(), re.MULTILINE)}
-        for name, numbers in {**syscalls.ALLOWED, **syscalls.INTRUDERS}.items():
+        for name, numbers in {**syscalls.ALLOWED, **syscalls.NETWORKED, **syscalls.INTRUDERS}.items():
             assert numbers[column] == told.get(name, numbers[column]), (name, header)
             checked += name in told
     if not checked:
