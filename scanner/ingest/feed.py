@@ -15,6 +15,7 @@ import structlog
 from scanner.core.errors import MediaError, ScannerError
 from scanner.core.types import Segment
 from scanner.ingest.numbering import Session
+from scanner.ingest.overlap import Overlap
 from scanner.ingest.sources import SourceSpec
 from scanner.ingest.spool import Spool
 from scanner.ingest.status import State, Status
@@ -53,6 +54,8 @@ class Feed:
         self._status = status
         self._stop = Event()
         self._pieces: Cut | None = None
+        self._pieces_begun: Cut | None = None
+        self._overlap = Overlap()
         self._last: Segment | None = None
         self._session = Session("", 0)
         self._ended = True
@@ -96,13 +99,17 @@ class Feed:
         session = uuid4().hex
         error = "the source ended"
         listens = isinstance(self._address, Address) and self._address.listens
+        playlist = isinstance(self._address, Address) and self._address.alone
         self._status.state(self.source.name, State.LISTENING if listens else State.CONNECTING)
         try:
             with self._opened() as pieces:
                 self._pieces = pieces
                 for segment in pieces:
-                    self._keep(segment, session, pieces)
                     segments += 1
+                    fresh = Session(session, segment.sequence)
+                    placed = self._overlap.placed(segment, session) if playlist else (segment, fresh)
+                    if placed is not None:
+                        self._keep(*placed, pieces)
                     if self._stop.is_set():
                         break
                 error = pieces.damage or error
@@ -131,7 +138,7 @@ class Feed:
             limits=rules.limits,
         )
 
-    def _keep(self, segment: Segment, session: str, pieces: Cut) -> None:
+    def _keep(self, segment: Segment, session: Session, pieces: Cut) -> None:
         now_ms = time.time_ns() // 1_000_000
         captured_at_ms = now_ms if segment.captured_at_ms is None else segment.captured_at_ms
         before = self._last
@@ -141,20 +148,23 @@ class Feed:
         finite = isinstance(self._address, Path) or (pieces.duration_s is not None and self._address.alone)
         while finite and not self._stop.is_set() and not self._spool.wait_for_room(0.5):
             pass  # an archive can wait where a live stream cannot
-        if self._session.name != session:
+        if self._pieces_begun is not pieces:
+            self._pieces_begun = pieces
             self._began(kept, session, pieces)
-        elif lost := segment.sequence - self._session.ordinal - 1:
+        if self._session.name == session.name and (lost := session.ordinal - self._session.ordinal - 1):
             self._report_lost(self.source.name, lost, "the source left a hole")
-        self._session, self._last, self._ended = Session(session, segment.sequence), kept, False
+        self._session, self._last, self._ended = session, kept, False
         drift_ms = (kept.start_ms - self._began_at[0]) - (captured_at_ms - self._began_at[1])
         self._put(kept)
         self._status.cut(self.source.name, len(segment.payload), drift_ms)
 
-    def _began(self, first: Segment, session: str, pieces: Cut) -> None:
+    def _began(self, first: Segment, session: Session, pieces: Cut) -> None:
         self._began_at = (first.start_ms, first.captured_at_ms or 0)
-        self._status.state(self.source.name, State.LIVE)
-        facts = {"codec": pieces.codec, "size": "×".join(map(str, pieces.size))} if isinstance(pieces, Pull) else {}
-        _log.info("source_live", source=self.source.name, session=session[:8], **facts)
+        codec, size = (pieces.codec, pieces.size) if isinstance(pieces, Pull) else ("", (0, 0))
+        self._status.live(self.source.name, codec, size)
+        _log.info(
+            "source_live", source=self.source.name, session=session.name[:8], codec=codec, size="×".join(map(str, size))
+        )
 
     def _put(self, segment: Segment) -> None:
         try:

@@ -68,6 +68,12 @@ class Status:
             self._sources[name].state = state
         self._metrics.live(name, up=state is State.LIVE)
 
+    def live(self, name: str, codec: str, size: tuple[int, int]) -> None:
+        with self._lock:
+            status = self._sources[name]
+            status.codec, (status.width, status.height) = codec, size
+        self.state(name, State.LIVE)
+
     def cut(self, name: str, size: int, drift_ms: int) -> None:
         with self._lock:
             status = self._sources[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from scanner.core.errors import SettingsError
 from scanner.core.types import Segment
 from scanner.ingest import SourceSpec, address_of, read_sources, source_of
 from scanner.ingest.numbering import Head, Session, numbered
+from scanner.ingest.overlap import Overlap
 from scanner.ingest.spool import Spool, read
 from scanner.media.pull import Address
 
@@ -157,3 +159,19 @@ def test_a_spooled_segment_that_was_damaged_is_told(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="was damaged"):
         read(spooled)
     spool.close()
+
+
+def test_what_a_playlist_repeats_is_left_out_and_the_rest_joined_on() -> None:
+    overlap = Overlap()
+
+    def came(connection: str, ordinal: int, name: bytes) -> tuple[str, int, int] | None:
+        placed = overlap.placed(replace(segment(0, ordinal * 1000, name), sequence=ordinal), connection)
+        return placed and (placed[1].name, placed[1].ordinal, placed[0].start_ms)
+
+    assert [came("x", number, name) for number, name in enumerate((b"a", b"b", b"c", b"d"))] == [
+        ("x", number, number * 1000) for number in range(4)
+    ]
+    again = [came("y", number, name) for number, name in enumerate((b"c", b"d", b"e", b"f"))]
+    assert again == [None, None, ("x", 4, 4000), ("x", 5, 5000)]
+    assert came("z", 0, b"k") == ("z", 0, 0)  # the playlist went on without us: a connection of its own
+    assert came("z", 1, b"k") == ("z", 1, 1000)  # the same picture twice within a connection is no repetition
