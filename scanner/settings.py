@@ -64,7 +64,7 @@ class PolicySettings(Section):
     min_sharpness: float | None = Field(None, ge=0, le=1, description="Least sharpness judged; unset: the card's.")
     min_brightness: float | None = Field(None, ge=0, le=1, description="Least brightness judged; unset: the card's.")
     min_frontality: float | None = Field(None, ge=0, le=1, description="Least frontality judged; unset: the card's.")
-    false_alarms_per_1000_h: float = Field(10.0, gt=0, description="Alerts a face that is real may cause.")
+    false_alarms_per_1000_h: float = Field(10.0, gt=0, description="Alerts that a stream of real faces may cause.")
     inspect_from: float = Field(2.0, gt=0, description="Evidence (log e-value) from which a stream is inspected.")
     calm_segments: int = Field(5, gt=0, description="Calm segments after which it is patrolled again.")
     clear_clips: int = Field(20, gt=0, description="Calm clips after which an alert is cleared.")

@@ -13,6 +13,7 @@ model's card measures on streams of real people.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 BETS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
 """λ as fractions of 1/m: small ones find faint and long forgeries, large ones strong and short ones"""
@@ -41,7 +42,15 @@ def combined(evidence: tuple[float, ...]) -> float:
     return round(max(0.0, top + math.log(sum(math.exp(logged - top) for logged in evidence) / len(evidence))), 4)
 
 
+def averaged(evidence: Sequence[float]) -> float:
+    """Evidence of a stream: log of the mean of its faces' e-values; 0 without faces."""
+    if not evidence:
+        return 0.0
+    top = max(evidence)
+    return top + math.log(sum(math.exp(each - top) for each in evidence) / len(evidence))
+
+
 def alarm_level(false_alarms_per_1000_h: float, clips_per_second: float = 30 / 16) -> float:
-    """The evidence at which to alarm so that a face that keeps the null bound alarms at most this often."""
+    """The evidence at which to alarm so that faces that keep the null bound alarm at most this often."""
     clips = 1000 * 3600 * clips_per_second
     return math.log(max(1.0, clips / false_alarms_per_1000_h))

@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from scanner.core.alerts import edges
 from scanner.core.clips import CUT_LUMA
-from scanner.core.evidence import alarm_level, combined, updated
+from scanner.core.evidence import combined, updated
 from scanner.core.tracking import match
 from scanner.core.types import (
     Alert,
     ClipScore,
-    Edge,
     Label,
     Mode,
     ModelRef,
@@ -131,10 +131,20 @@ def conclude(
         _face(known[tracklet.index], tracklet, segment, seen.duration_ms, scores, judge) for tracklet in seen.tracklets
     ]
     verdict = _verdict(segment, seen, [face for face, _ in faces], reasons, scores, judge)
-    after, alerts = _edges([track for _, track in faces], verdict, judge)
     if repeated:
         return Conclusion(verdict, (), state)
-    return Conclusion(verdict, alerts, _remember(start, segment, seen, after, next_track, verdict, judge.policy))
+    here = [track for _, track in faces]
+    away, gone = _others(start, here, verdict.end_ms)
+    after, alerts = edges(
+        here,
+        away,
+        gone,
+        verdict,
+        false_alarms_per_1000_h=judge.policy.false_alarms_per_1000_h,
+        clear_clips=judge.policy.clear_clips,
+    )
+    tracks = (*after, *away)
+    return Conclusion(verdict, alerts, _remember(start, segment, seen, tracks, next_track, verdict, judge.policy))
 
 
 def nothing_seen(mode: Mode) -> Observation:
@@ -301,50 +311,26 @@ def _provenance(segment: Segment, label: Label) -> Provenance:
     return Provenance(segment.declared.aigc, segment.declared.c2pa, Tier.SUSPECTED if found else Tier.NONE)
 
 
-# Edges and memory.
+# Memory.
 
 
-def _edges(tracks: list[TrackState], verdict: Verdict, judge: Judge) -> tuple[list[TrackState], tuple[Alert, ...]]:
-    level = alarm_level(judge.policy.false_alarms_per_1000_h)
-    after, alerts = [], []
-    for track in tracks:
-        evidence = combined(track.evidence)
-        if not track.alerted and evidence >= level:
-            alerts.append(_alert(Edge.RAISED, track, evidence, verdict))
-            track = replace(track, alerted=True)  # noqa: PLW2901 - the loop's own value, passed on
-        elif track.alerted and track.calm_clips >= judge.policy.clear_clips:
-            alerts.append(_alert(Edge.CLEARED, track, evidence, verdict))
-            track = replace(track, alerted=False, evidence=(), calm_clips=0)  # noqa: PLW2901
-        after.append(track)
-    return after, tuple(alerts)
-
-
-def _alert(edge: Edge, track: TrackState, evidence: float, verdict: Verdict) -> Alert:
-    spans = next((face.spans for face in verdict.tracks if face.track_id == track.track_id), ())
-    return Alert(
-        alert_id=_digest(f"{verdict.verdict_id}\n{track.track_id}\n{edge}")[:32],
-        edge=edge,
-        stream_id=verdict.stream_id,
-        track_id=track.track_id,
-        sequence=verdict.sequence,
-        at_ms=verdict.end_ms,
-        evidence=evidence,
-        spans=spans,
-        verdict_id=verdict.verdict_id,
-    )
+def _others(state: StreamState, here: list[TrackState], now_ms: int) -> tuple[list[TrackState], list[TrackState]]:
+    """Faces that are not in this segment: those that are still remembered, and those that are forgotten now."""
+    seen = {track.track_id for track in here}
+    others = [track for track in state.tracks if track.track_id not in seen]
+    away = [track for track in others if now_ms - track.seen_ms <= FORGET_MS]
+    return away, [track for track in others if now_ms - track.seen_ms > FORGET_MS]
 
 
 def _remember(
     state: StreamState,
     segment: Segment,
     seen: Observation,
-    tracks: list[TrackState],
+    tracks: tuple[TrackState, ...],
     next_track: int,
     verdict: Verdict,
     policy: Policy,
 ) -> StreamState:
-    here = {track.track_id for track in tracks}
-    away = [t for t in state.tracks if t.track_id not in here and verdict.end_ms - t.seen_ms <= FORGET_MS]
     rising = any(face.evidence >= policy.inspect_from for face in verdict.tracks) or (
         verdict.score is not None and verdict.score >= policy.suspected_from
     )
@@ -356,7 +342,7 @@ def _remember(
         next_track=next_track,
         mode=mode,
         calm_segments=calm,
-        tracks=(*tracks, *away),
+        tracks=tracks,
         closing=seen.closing,
     )
 

@@ -138,6 +138,27 @@ def test_an_alert_is_raised_once_and_cleared_once() -> None:
     assert edges == [Edge.RAISED, Edge.CLEARED]
 
 
+def test_an_alert_ends_when_its_face_is_gone_for_good() -> None:
+    forged = (seen(tracklet()), [clip(4.0, start_ms=533 * place) for place in range(3)])
+    nobody = (seen(reasons=(Reason.NO_FACE,)), [])
+    said = [alert for step in follow(*[forged] * 8, *[nobody] * 3) for alert in step.alerts]
+    assert [(alert.edge, alert.track_id) for alert in said] == [(Edge.RAISED, "face-1"), (Edge.CLEARED, "face-1")]
+
+
+def test_the_more_faces_the_more_evidence_one_of_them_needs() -> None:
+    """The promise is the stream's: with calm faces around it a forged one alerts later, never sooner."""
+
+    def alerted_at(calm_faces):
+        boxes = [(0.1 * place, 0.1, 0.1 * place + 0.08, 0.3) for place in range(calm_faces + 1)]
+        crowd = seen(*(tracklet(place, box) for place, box in enumerate(boxes)))
+        clips = [clip(1.2), *(clip(-4.0, place) for place in range(1, calm_faces + 1))]
+        steps = follow(*[(crowd, clips)] * 40)
+        return next(place for place, step in enumerate(steps) if step.alerts)
+
+    alone, crowded = alerted_at(0), alerted_at(8)
+    assert alone < crowded <= alone + 5
+
+
 def test_frames_shown_twice_count_once() -> None:
     steps = [(seen(tracklet()), [clip(2.0), clip(2.0, start_ms=400, repeats=12)])]
     (conclusion,) = follow(*steps)
