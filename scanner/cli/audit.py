@@ -167,8 +167,9 @@ def _tell(faults: tuple[Fault, ...], as_json: bool) -> None:
 
     from scanner.cli.common import shown
 
+    console = Console(highlight=False)
     for fault in faults:
-        Console().print(f"[red]✖[/] {escape(shown(str(fault)))}", soft_wrap=True)
+        console.print(f"[red]✖[/] {escape(shown(str(fault)))}", soft_wrap=True)
 
 
 def _ledger(path: Path, key: PublicKey) -> tuple[Ledger, tuple[Fault, ...]]:

@@ -22,6 +22,7 @@ from scanner.core.verdict import Policy
 from scanner.inference.card import Card, find_model, read_card
 from scanner.report import PathReport, Thresholds, facts_of, write_report
 from scanner.report.case import CasePage, ClipRow, case_page
+from scanner.report.case_pdf import case_pdf
 from scanner.settings import Settings
 from scanner.version import code_version
 from scanner.wire import json_of
@@ -75,9 +76,11 @@ def export(wish: Wish, key: PrivateKey, settings: Settings) -> int:
         key_id=key.public.key_id,
         written_at=now.strftime("%Y-%m-%d %H:%M UTC"),
         keep_until=keep_until.strftime("%Y-%m-%d"),
-        files=[(name, what) for name, (what, _) in documents.items()],
+        files=[*((name, what) for name, (what, _) in documents.items()), ("case.pdf", "the front page on paper")],
     )
     files = [CaseFile(name, content) for name, (_, content) in documents.items()]
+    thresholds = Thresholds(policy.suspected_from, policy.manipulated_from)
+    files.append(CaseFile("case.pdf", case_pdf(page, thresholds)))
     files += [CaseFile("index.html", case_page(page).encode()), *clips]
     facts = {
         "stream_id": verdicts[0].stream_id,

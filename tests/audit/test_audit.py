@@ -207,6 +207,7 @@ def test_the_verbs_chain_export_and_find_a_changed_byte(key, tmp_path, monkeypat
     assert "cam, other" in str(several.exception)
     assert call(app, [*export, "--stream", "cam"]).exit_code == 0
     assert call(app, ["audit", "verify", "case", "--key", "op.pub"]).exit_code == 0
+    assert Path("case", "case.pdf").read_bytes().startswith(b"%PDF-")
     shutil.copytree("case", "changed")
     flip(Path("changed", "index.html"), 500)
     found = call(app, ["audit", "verify", "changed", "--key", "op.pub"])
