@@ -36,11 +36,15 @@ class Case:
     @property
     def latest(self) -> dict[str, Review]:
         """The standing word of each person; taken back words are none."""
+        if not self.reviews:
+            return {}
         said = [review for standing in standings(self.reviews) for review in standing.reviews if not took_back(review)]
         return {review.reviewer: review for review in sorted(said, key=lambda review: review.reviewed_at_ms)}
 
     def done(self, needed: int) -> bool:
         """Whether enough people were sure, and more of them say one thing than the other."""
+        if not self.reviews:
+            return False
         sure = [review.decision for review in self.latest.values() if review.decision is not Decision.UNSURE]
         return len(sure) >= needed and sure.count(Decision.CONFIRM) * 2 != len(sure)
 
@@ -126,6 +130,10 @@ class Cases:
 
     def __len__(self) -> int:
         return len(self._cases)
+
+    def count(self, needed: int) -> int:
+        """Cases that are not done."""
+        return sum(not case.done(needed) for case in self._cases.values())
 
     def waiting(self, needed: int, reviewer: str | None = None) -> list[Case]:
         """Cases that are not done, most pressing first; for a person, those they have not answered."""

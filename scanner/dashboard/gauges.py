@@ -24,7 +24,7 @@ class DashboardMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         with self._site.feed.looking() as view:
             counts = counted(view.streams.values(), now_ms())
-            waiting = len(view.cases.waiting(self._site.reviewers))
+            waiting = view.cases.count(self._site.reviewers)
         streams = _gauge("scanner_dashboard_streams", "Streams on the wall, by attention.", labels=["attention"])
         for attention in Attention:
             streams.add_metric([attention.name.lower()], counts[attention])

@@ -68,7 +68,7 @@ class Teller:
             gone = [name for version, name in view.gone if version > since and name not in view.streams]
             for name in gone:
                 self._told.pop(name, None)
-            waiting = len(view.cases.waiting(self._reviewers))
+            waiting = view.cases.count(self._reviewers)
             version = view.version
         head = _dumped({"version": version, "now_ms": now_ms(), "gone": gone, "waiting": waiting})
         return version, f'{head[:-1]},"tiles":[{",".join(tiles)}]}}'

@@ -17,23 +17,24 @@ from scanner.dashboard.accounts import Role
 from scanner.dashboard.clips import part
 from scanner.dashboard.feed import now_ms
 from scanner.dashboard.site import Site, needs, page, site_of
-from scanner.dashboard.streams import Attention, Point, Stream
+from scanner.dashboard.streams import Point, Stream
 from scanner.dashboard.tiles import BLANK, counted, tile_of
+
+FIRST = 120  # tiles a 4K screen shows; the others come with the first event, so that the first paint does not wait
 
 
 @needs(Role.VIEWER)
 def wall(request: Request) -> Response:
     site, now = site_of(request), now_ms()
     with site.feed.looking() as view:
-        ordered = sorted(view.streams.values(), key=lambda stream: _rank(stream, now))
-        tiles = [(tile_of(stream), stream.attention(now).name.lower()) for stream in ordered]
+        ordered = sorted(view.streams.values(), key=lambda stream: stream.rank(now))
+        first = ordered if "all" in request.query_params else ordered[:FIRST]
+        tiles = [(tile_of(stream), stream.attention(now).name.lower()) for stream in first]
         counts = {attention.name.lower(): count for attention, count in counted(ordered, now).items()}
-        waiting = len(view.cases.waiting(site.reviewers))
-    return page(request, "wall.html", tiles=tiles, counts=counts, seen=0, waiting=waiting, blank=BLANK)
-
-
-def _rank(stream: Stream, now: int) -> tuple[Attention, float, str]:
-    return stream.attention(now), -stream.peak, stream.stream_id
+        waiting = view.cases.count(site.reviewers)
+    return page(
+        request, "wall.html", tiles=tiles, counts=counts, seen=0, waiting=waiting, blank=BLANK, total=len(ordered)
+    )
 
 
 @needs(Role.VIEWER)
@@ -46,7 +47,7 @@ def stream(request: Request) -> Response:
         facts: dict[str, Any] = {
             "tile": tile, "attention": attention, "alerts": list(known.alerts)[::-1][:20], "last": known.last,
             "lost": known.lost, "segments": known.segments, "seen": view.version, "points": _points(known),
-            "waiting": len(view.cases.waiting(site.reviewers)), "spans": _suspicious(known),
+            "waiting": view.cases.count(site.reviewers), "spans": _suspicious(known),
         }  # fmt: skip
     return page(request, "stream.html", **facts, **_detail(site, shown))
 
@@ -113,7 +114,7 @@ def health(request: Request) -> Response:
             "partitions": sorted(tallies.partitions.items()), "rate": tallies.rate(now), "delays": tallies.delays(),
             "verdicts": tallies.verdicts, "unreadable": tallies.unreadable, "streams": len(view.streams),
             "counts": {key.name.lower(): count for key, count in counted(view.streams.values(), now).items()},
-            "waiting": len(view.cases.waiting(site.reviewers)), "seen": view.version,
+            "waiting": view.cases.count(site.reviewers), "seen": view.version,
         }  # fmt: skip
     template = "health_now.html" if "hx-request" in request.headers else "health.html"
     return page(request, template, lag=lag, trouble=site.feed.trouble or trouble, **facts)

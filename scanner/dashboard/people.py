@@ -20,7 +20,7 @@ def show(request: Request) -> Response:
     site = site_of(request)
     users = sorted(site.accounts.users().values(), key=lambda user: user.name)
     with site.feed.looking() as view:
-        waiting, seen = len(view.cases.waiting(site.reviewers)), view.version
+        waiting, seen = view.cases.count(site.reviewers), view.version
     return page(request, "people.html", users=users, waiting=waiting, seen=seen)
 
 

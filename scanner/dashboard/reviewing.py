@@ -87,7 +87,7 @@ def _desk(request: Request, template: str, chosen: str | None, answered: str | N
         case = _told(whole, name) if whole else None
         stream = view.streams.get(whole.stream_id) if whole else None
         last = next((told for told in past if told["id"] == answered), None)
-        everybody, total, seen = len(view.cases.waiting(site.reviewers)), len(waiting), view.version
+        everybody, total, seen = view.cases.count(site.reviewers), len(waiting), view.version
         verdict = stream.last if stream else None
     return page(
         request, template, listed=listed, total=total, past=past, case=case, last=last, verdict=verdict,

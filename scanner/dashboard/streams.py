@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import islice
 
 from scanner.core.types import Alert, Edge, Label, Mode, Reason, Source, SpanScore, StreamState, Verdict
 
 RECENT = 5  # segments: the worst of them is the stream's state, so that one calm segment does not hide three bad ones
+REPEATS = 50  # verdicts back: a repeat comes soon after the first
 SILENT_MS = 15_000  # without a verdict, and not ended: somebody should look at the source
 ALERTS_KEPT = 50
 
@@ -91,14 +93,17 @@ class Stream:
     alerts: deque[Alert] = field(default_factory=lambda: deque(maxlen=ALERTS_KEPT))
     raised: dict[str | None, int] = field(default_factory=dict)
     """alerts that were not cleared: track to media time"""
+    recent: deque[Point] = field(default_factory=lambda: deque(maxlen=RECENT))
+    """the last few segments"""
     version: int = 0
     """of the view, when this last changed"""
 
     def judged(self, verdict: Verdict, place: Source, at_ms: int, live_at_ms: int | None) -> bool:
         """Whether the verdict was new: topics are delivered at least once."""
-        if any(point.verdict_id == verdict.verdict_id for point in list(self.points)[-50:]):
+        if any(point.verdict_id == verdict.verdict_id for point in islice(reversed(self.points), REPEATS)):
             return False
         self.points.append(point_of(verdict, place))
+        self.recent.append(self.points[-1])
         self.last = verdict
         self.heard_ms = at_ms
         self.behind_s = None if live_at_ms is None else max(0, at_ms - live_at_ms) / 1000
@@ -135,7 +140,7 @@ class Stream:
     @property
     def label(self) -> Label:
         """The most serious of the last few segments."""
-        return min((point.label for point in list(self.points)[-RECENT:]), key=_SERIOUS.__getitem__)
+        return min((point.label for point in self.recent), key=_SERIOUS.__getitem__)
 
     def attention(self, now_ms: int) -> Attention:
         if self.raised:
@@ -147,7 +152,12 @@ class Stream:
             return Attention.ENDED
         return Attention.SILENT if now_ms - self.heard_ms > SILENT_MS else of_label
 
+    def rank(self, now_ms: int) -> tuple[Attention, float, str]:
+        """Place on the wall, the smallest first. Tiles that need nobody stand still, whatever their scores do."""
+        attention = self.attention(now_ms)
+        return attention, -round(self.peak, 1) if attention <= Attention.SUSPECTED else 0.0, self.stream_id
+
     @property
     def peak(self) -> float:
         """The highest score of the last few segments; 0 without one."""
-        return max((point.score or 0.0 for point in list(self.points)[-RECENT:]), default=0.0)
+        return max((point.score or 0.0 for point in self.recent), default=0.0)

@@ -193,6 +193,16 @@ def test_the_wall_shows_those_first_who_need_attention(desk) -> None:
     assert "0.8 s behind" in text
 
 
+def test_a_wall_of_hundreds_comes_in_two_helpings_and_whole_when_asked(desk) -> None:
+    desk.say(*(verdict(f"s{number}") for number in range(150)), suspicious("bad"))
+    client = desk.client("viewer")
+    text = client.get("/").text
+    assert text.count('<li class="tile') == 121, "those shown first, and the one to copy"
+    assert text.index('data-id="bad"') < text.index('data-id="s0"')
+    assert "31 more streams" in text
+    assert client.get("/?all").text.count('<li class="tile') == 152
+
+
 def test_a_streams_page_shows_its_most_suspicious_verdict_in_full(desk) -> None:
     desk.say(verdict(), suspicious(sequence=1), verdict(sequence=2))
     text = desk.client("viewer").get("/stream?id=cam").text

@@ -7,6 +7,7 @@
   const DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz";
   const wall = document.getElementById("wall"), search = document.getElementById("search");
   const blank = document.getElementById("tile").content.firstElementChild;
+  const written = new Map([...wall.children].map((item) => [item.dataset.id, item])); // by the server
   const tiles = new Map(); // identity to { item, told, shown, seen, parts }
   let wanted = "", words = [], hands = 0, told = false;
 
@@ -27,7 +28,8 @@
   const tileOf = (id) => {
     let tile = tiles.get(id);
     if (!tile) {
-      let item = [...wall.children].find((child) => child.dataset.id === id && !tiles.has(id));
+      let item = written.get(id);
+      written.delete(id);
       if (!item) {
         item = blank.cloneNode(true);
         item.dataset.id = id;
@@ -119,8 +121,10 @@
   };
   const order = () => {
     if (hands || wall.contains(document.activeElement)) return;
+    // Tiles that need nobody stand still, whatever their scores do.
+    const pressing = (tile) => (RANKS.indexOf(tile.attention) < 3 ? Math.round(tile.told.peak * 10) : 0);
     const sorted = [...tiles.values()].sort((a, b) =>
-      RANKS.indexOf(a.attention) - RANKS.indexOf(b.attention) || b.told.peak - a.told.peak || (a.id < b.id ? -1 : 1));
+      RANKS.indexOf(a.attention) - RANKS.indexOf(b.attention) || pressing(b) - pressing(a) || (a.id < b.id ? -1 : 1));
     let next = wall.firstElementChild;
     for (const { item } of sorted) {
       if (item === next) next = next.nextElementSibling;
