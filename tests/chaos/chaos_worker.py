@@ -37,6 +37,8 @@ class Orders:
     passes: int = 0
     """how often the point is passed before"""
     forget_after_s: float = 3600.0
+    pending_bytes: int = 256 * 1024 * 1024
+    shed_after_s: float | None = None
 
 
 def run(orders: Orders, ready: Event) -> None:
@@ -65,6 +67,8 @@ def run(orders: Orders, ready: Event) -> None:
         commit_interval_s=0.05,
         drain_s=10,
         forget_after_s=orders.forget_after_s,
+        pending_bytes=orders.pending_bytes,
+        shed_after_s=orders.shed_after_s,
     )
     with pipeline() as parts:
         try:

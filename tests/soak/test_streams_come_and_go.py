@@ -72,8 +72,10 @@ def test_a_worker_stays_as_it_is(tmp_path: Path) -> None:
         topics = topics_on(bus)
         log = str(tmp_path / "worker.log")
         orders = Orders(broker.bootstrap, topics, "soak", "slot", log, forget_after_s=for_s / 20)
-        process = FORKS.Process(target=run, args=(orders, FORKS.Event()), daemon=True)
+        ready = FORKS.Event()
+        process = FORKS.Process(target=run, args=(orders, ready), daemon=True)
         process.start()
+        assert ready.wait(60)
         assert process.pid
         uses: list[Use] = []
         began = time.monotonic()
