@@ -30,6 +30,8 @@ def kafka_bus(settings: Settings) -> KafkaBus:
             cert_file=kafka.cert_file,
             key_file=kafka.key_file,
             max_record_bytes=largest_record(settings),
+            # What was fetched and not yet handed out lies beside what is pending: a small part of it.
+            fetch_bytes=min(32 * 1024 * 1024, settings.worker.pending_mib * 1024 * 1024 // 4),
         )
     )
 

@@ -103,8 +103,9 @@ class Worker:
             self._take(delivery)
         # Step 2. Start looking where a stream's turn has come.
         self._start(lookers)
-        # Step 3. Judge what was seen, in the order of each stream.
-        self._judge()
+        # Step 3. Judge what was seen, in the order of each stream; then it is the next one's turn.
+        while self._judge():
+            self._start(lookers)
         # Step 4. Commit answers and offsets together.
         if time.monotonic() - self._last_commit_s >= self._rules.commit_interval_s:
             self._commit(subscription)
@@ -143,7 +144,10 @@ class Worker:
                 job.future = lookers.submit(contextvars.copy_context().run, self._looker.look, job, mode)
             job.future.add_done_callback(lambda _, job=job: self._finished.put(job))  # type: ignore[misc]
 
-    def _judge(self) -> None:
+    def _judge(self) -> bool:
+        """Whether there was something to judge."""
+        if self._finished.empty():
+            return False
         while not self._finished.empty():
             for stream, job in self._streams.finished(self._finished.get()):
                 if job.future is None or job.future.cancelled() or not self._ledger.owes(job.debt):
@@ -153,6 +157,7 @@ class Worker:
                     job.debt.outputs, stream.state = self._answering.answer(job, stream.state, look)
                 self._forget_streams(stream, job)
                 self._watchdog.alive([job.debt.place], time.monotonic())
+        return True
 
     def _forget_streams(self, stream: Stream, job: Job) -> None:
         """Streams that ended or fell silent are remembered no more: here, and on the topic in the same transaction."""

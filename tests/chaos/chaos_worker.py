@@ -58,6 +58,7 @@ def run(orders: Orders, ready: Event) -> None:
         deadline_s=5,
         session_s=4,
         poll_interval_s=20,
+        fetch_bytes=orders.pending_bytes // 4,
     )
     rules = Rules(
         orders.topics,
