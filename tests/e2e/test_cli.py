@@ -43,7 +43,7 @@ def test_verdicts_and_the_summary_have_the_promised_shape(clip) -> None:
         assert list(verdict["tracks"][0]) == TRACK_KEYS
         assert verdict["coverage"]["mode"] == "full"
         assert verdict["coverage"]["frames_total"] == verdict["coverage"]["frames_decoded"] == 50
-        assert verdict["coverage"]["frames_scored"] == 48  # three clips; two frames more are too few for a fourth
+        assert verdict["coverage"]["frames_scored"] == 50  # six clips of eight, and one that ends at the last frame
     assert summary["type"] == "summary"
     assert summary["uri"] == str(clip)
     assert summary["duration_ms"] == 4000
@@ -53,7 +53,7 @@ def test_verdicts_and_the_summary_have_the_promised_shape(clip) -> None:
 def test_patrol_decodes_a_fraction_and_says_so(clip) -> None:
     verdict = lines(scanner("scan", "--coverage", "patrol", clip))[0]
     tally = verdict["coverage"]
-    assert (tally["frames_total"], tally["frames_decoded"], tally["frames_scored"]) == (50, 16, 16)
+    assert (tally["frames_total"], tally["frames_decoded"], tally["frames_scored"]) == (50, 8, 8)
     assert tally["mode"] == "patrol"
     assert verdict["end_ms"] - verdict["start_ms"] == 2000
 
