@@ -90,9 +90,13 @@ def _cells(settings: Settings) -> str:
     from scanner.assembly.scan import cell_plan
     from scanner.inference.card import find_model, read_card
     from scanner.media.pool import CellPool
+    from scanner.media.sandbox import Layer
 
     with CellPool(1, cell_plan(settings, read_card(find_model(settings.scan.model)).spec)) as pool:
-        return f"a cell starts, confined by {', '.join(pool.ready()) or 'nothing'}"
+        layers = pool.ready()
+    lacking = ", ".join(sorted(set(Layer) - set(layers)))
+    confined = f"a cell starts, confined by {', '.join(layers) or 'nothing'}"
+    return f"{confined}; this machine does not give it {lacking}" if lacking else confined
 
 
 def _broker(settings: Settings) -> str:

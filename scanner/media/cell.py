@@ -21,7 +21,7 @@ from scanner.media.sighted import clip_from, observation_from
 MEDIAPIPE = "scanner.faces.mediapipe:near_and_far"
 _REASON_LENGTH = 500
 _MOST_CLIPS = 100_000
-_PROCESSORS = 2  # the detectors' threads compute beside the decoder's
+_PROCESSORS = 4  # at most as many compute at once: the decoder and the detectors' threads
 
 
 @dataclass(frozen=True, slots=True)

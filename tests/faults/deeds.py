@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from scanner.media.sandbox import allow_processor_time
 from scanner.media.syscalls import MACHINES, Numbers
 
 ERRORS = (OSError, MemoryError, ValueError)
@@ -117,6 +118,12 @@ def raise_a_limit() -> None:
 
 def take_too_much_memory() -> None:
     bytearray(4 * 2**30)
+
+
+def compute_without_end() -> None:
+    allow_processor_time(0.1)
+    while True:
+        pass
 
 
 def make_a_namespace() -> None:

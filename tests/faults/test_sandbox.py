@@ -160,6 +160,11 @@ def test_a_live_sources_process_that_tries_worse_is_ended(deed: str) -> None:
     assert probed(deed, networked=True).returncode == -signal.SIGSYS
 
 
+def test_a_process_that_computes_without_end_is_ended_by_the_kernel() -> None:
+    """Also when its parent does not look."""
+    assert probed("compute_without_end").returncode == -signal.SIGXCPU
+
+
 def test_the_probe_can_do_all_this_before_it_is_confined() -> None:
     """So the refusals above mean something."""
     may = ("read_passwords", "list_the_root", "make_memory_into_code", "raise_a_limit", "open_a_socket", "fork")
