@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from scanner.cli.verdicts import Line
-    from scanner.evaluation.sequential import Alarms, Delays, Floats, Rule
+    from scanner.evaluation.sequential import Alarms, Delays, Floats, Patrol, Rule
     from scanner.settings import Settings
 
 app = typer.Typer(help="What verdicts are worth: in time, under abstention, at less coverage.", no_args_is_help=True)
@@ -55,7 +55,7 @@ def simulate(
         real, forged = people.real(streams, rng), people.forged(200, rng)
     except ValueError as error:
         raise SettingsError(f"no beta distribution has mean {real_mean} and standard deviation {spread}") from error
-    _tell(_test(settings, model, false_alarms, null_bound), real, forged, rng, plot, as_json)
+    _tell(*_test(settings, model, false_alarms, null_bound), real, forged, rng, plot, as_json)
 
 
 @app.command()
@@ -87,7 +87,7 @@ def measure(
     rng = np.random.default_rng(seed)
     typer.echo(f"{len(people)} real people, {len(forged)} forged files", err=True)
     _tell(
-        _test(settings, model, false_alarms, null_bound), streams_of(people, streams, rng), forged, rng, plot, as_json
+        *_test(settings, model, false_alarms, null_bound), streams_of(people, streams, rng), forged, rng, plot, as_json
     )
 
 
@@ -170,18 +170,29 @@ def _verdicts(scans: list[Path], settings: Settings) -> Iterator[Line]:
     return verdicts_from(scans, settings)
 
 
-def _test(settings: Path | None, model: str | None, rate: float | None, bound: float | None) -> Rule:
-    from scanner.evaluation.sequential import Rule
+def _test(settings: Path | None, model: str | None, rate: float | None, bound: float | None) -> tuple[Rule, Patrol]:
+    from scanner.assembly.scan import policy_of
+    from scanner.evaluation.sequential import Patrol, Rule
     from scanner.inference.card import find_model, read_card
 
     chosen = settings_from(settings, scan_model=model, policy_false_alarms_per_1000_h=rate)
-    card_bound = read_card(find_model(chosen.scan.model)).calibration.null_bound
-    policy = chosen.policy
-    return Rule(card_bound if bound is None else bound, policy.false_alarms_per_1000_h, policy.clear_clips)
+    card = read_card(find_model(chosen.scan.model))
+    policy = policy_of(chosen, card)
+    kept = card.calibration.null_bound if bound is None else bound
+    return (
+        Rule(kept, policy.false_alarms_per_1000_h, policy.clear_clips),
+        Patrol(policy.inspect_from, policy.suspected_from, policy.calm_segments),
+    )
 
 
 def _tell(
-    test: Rule, real: Floats, forged: list[Floats], rng: np.random.Generator, plot: Path | None, as_json: bool
+    test: Rule,
+    patrol: Patrol,
+    real: Floats,
+    forged: list[Floats],
+    rng: np.random.Generator,
+    plot: Path | None,
+    as_json: bool,
 ) -> None:
     from scanner.evaluation.sequential import LENGTHS_S, delays, false_alarms
     from scanner.evaluation.sequential_plot import draw
@@ -190,14 +201,19 @@ def _tell(
         raise SettingsError(f"--null-bound must lie between 0 and 1, got {test.null_bound}")
     alarms = false_alarms(test, real)
     rows = [delays(test, real, forged, length, rng) for length in LENGTHS_S]
+    saved = false_alarms(test, real, patrol)
+    patrolled = [delays(test, real, forged, length, rng, patrol) for length in LENGTHS_S]
     over = float((real.mean(axis=1) > test.null_bound).mean())
     if plot:
         draw(plot, test, real, forged, rng)
     if wants_json(as_json):
         facts = {"test": {**asdict(test), "level": test.level}, "real_over_bound": over, "alarms": asdict(alarms)}
-        write_line(json.dumps({**facts, "forgeries": [asdict(row) for row in rows]}).encode())
+        facts |= {"forgeries": [asdict(row) for row in rows]}
+        facts |= {"patrol": {"alarms": asdict(saved), "forgeries": [asdict(row) for row in patrolled]}}
+        write_line(json.dumps(facts).encode())
     else:
         _table(test, over, alarms, rows)
+        _patrol_table(saved, patrolled)
 
 
 def _table(test: Rule, over: float, alarms: Alarms, rows: list[Delays]) -> None:
@@ -221,4 +237,20 @@ def _table(test: Rule, over: float, alarms: Alarms, rows: list[Delays]) -> None:
         waits = ["–" if wait is None else f"{wait:.1f} s" for wait in (row.median_s, row.p90_s)]
         right = [f"{value:.0%}" for value in row.ppv.values()]
         table.add_row(f"{row.length_s:g} s", f"{row.found:.0%}", *waits, *right)
+    console.print(table)
+
+
+def _patrol_table(saved: Alarms, rows: list[Delays]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(
+        f"patrolled until something rises: {saved.clips_looked_at:.0%} of the clips of real streams are looked at; "
+        f"{saved.per_hour:.3g} alarms an hour"
+    )
+    table = Table("forged", "found", "median", "90 %", box=None, pad_edge=False)
+    for row in rows:
+        waits = ["–" if wait is None else f"{wait:.1f} s" for wait in (row.median_s, row.p90_s)]
+        table.add_row(f"{row.length_s:g} s", f"{row.found:.0%}", *waits)
     console.print(table)

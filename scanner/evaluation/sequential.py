@@ -16,9 +16,19 @@ from scanner.core.evidence import BETS, alarm_level
 
 Floats = NDArray[np.float64]
 CLIPS_PER_SECOND = 30 / 16
+SEGMENT_CLIPS = 4  # of about two seconds
 LENGTHS_S = (2.0, 5.0, 20.0)
 STREAM_S = 600.0
 PREVALENCES = (0.001, 0.01, 0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Patrol:
+    """How calm streams are patrolled: one clip a segment, until evidence or a score rises."""
+
+    inspect_from: float
+    suspected_from: float
+    calm_segments: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +43,65 @@ class Rule:
     def level(self) -> float:
         return alarm_level(self.false_alarms_per_1000_h, CLIPS_PER_SECOND)
 
-    def raised(self, scores: Floats) -> NDArray[np.bool_]:
+    def raised(self, scores: Floats, patrol: Patrol | None = None) -> NDArray[np.bool_]:
         """(streams, clips) whether an alarm is raised at the clip, with clearing and starting again after it.
 
         Args:
             scores: (streams, clips) calibrated clip scores in [0, 1].
+            patrol: how calm streams are patrolled; None looks at every clip.
         """
+        return self.watched(scores, patrol)[0]
+
+    def watched(self, scores: Floats, patrol: Patrol | None) -> tuple[NDArray[np.bool_], float]:
+        """As `raised`, with the share of all clips that was looked at."""
         bets = np.array(BETS)
         logs = np.zeros((len(scores), len(bets)))
         calm = np.zeros(len(scores), int)
         alerted = np.zeros(len(scores), bool)
         raised = np.zeros(scores.shape, bool)
+        watch = _Watch(len(scores), patrol)
         for place in range(scores.shape[1]):
-            score = scores[:, place]
-            logs = np.maximum(logs, 0.0) + np.log1p(bets * (score / self.null_bound - 1.0)[:, None])
+            score, seen = scores[:, place], watch.sees(place)
+            after = np.maximum(logs, 0.0) + np.log1p(bets * (score / self.null_bound - 1.0)[:, None])
+            logs = np.where(seen[:, None], after, logs)
             evidence = np.maximum(0.0, np.logaddexp.reduce(logs, axis=1) - np.log(len(bets)))
-            calm = np.where(score <= self.null_bound, calm + 1, 0)
-            raised[:, place] = ~alerted & (evidence >= self.level)
+            calm = np.where(seen, np.where(score <= self.null_bound, calm + 1, 0), calm)
+            raised[:, place] = seen & ~alerted & (evidence >= self.level)
             cleared = alerted & (calm >= self.clear_clips)
             alerted = (alerted | raised[:, place]) & ~cleared
+            watch.saw(place, score, evidence)
             logs[cleared], calm[cleared] = 0.0, 0
-        return raised
+        return raised, watch.looks / max(1, scores.size)
+
+
+class _Watch:
+    """Which clips are looked at, in many streams at once; by segments, as core.verdict changes between modes."""
+
+    def __init__(self, streams: int, patrol: Patrol | None) -> None:
+        self._patrol = patrol
+        self._inspecting = np.full(streams, patrol is None)
+        self._calm = np.zeros(streams, int)
+        self._sum, self._count = np.zeros(streams), np.zeros(streams, int)
+        self._seen = self._inspecting
+        self.looks = 0
+
+    def sees(self, place: int) -> NDArray[np.bool_]:
+        """(streams,) whether the clip is looked at: in a patrol only the first of a segment."""
+        self._seen = self._inspecting | (place % SEGMENT_CLIPS == 0)
+        self.looks += int(self._seen.sum())
+        return self._seen
+
+    def saw(self, place: int, score: Floats, evidence: Floats) -> None:
+        if self._patrol is None:
+            return
+        self._sum += np.where(self._seen, score, 0.0)
+        self._count += self._seen
+        if place % SEGMENT_CLIPS == SEGMENT_CLIPS - 1:
+            suspicious = self._sum / self._count >= self._patrol.suspected_from
+            rising = suspicious | (evidence >= self._patrol.inspect_from)
+            self._calm = np.where(rising, 0, self._calm + 1)
+            self._inspecting = rising | (self._inspecting & (self._calm < self._patrol.calm_segments))
+            self._sum[:], self._count[:] = 0.0, 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +130,18 @@ class Alarms:
     per_hour: float
     interval: tuple[float, float]
     """95 %, exact for a Poisson count (Garwood, 1936); wider in truth where some people's streams alarm again"""
+    clips_looked_at: float
+    """share of all clips: what a patrol saves on real streams"""
 
 
-def false_alarms(test: Rule, real: Floats) -> Alarms:
+def false_alarms(test: Rule, real: Floats, patrol: Patrol | None = None) -> Alarms:
     """Alarms on real streams, (streams, clips)."""
-    raised = test.raised(real)
+    raised, looked = test.watched(real, patrol)
     hours = real.size / CLIPS_PER_SECOND / 3600
     count = int(raised.sum())
     low, high = garwood(count)
-    return Alarms(hours, count, float(raised.any(axis=1).mean()), count / hours, (low / hours, high / hours))
+    alarmed = float(raised.any(axis=1).mean())
+    return Alarms(hours, count, alarmed, count / hours, (low / hours, high / hours), looked)
 
 
 def garwood(count: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -100,7 +151,14 @@ def garwood(count: int, confidence: float = 0.95) -> tuple[float, float]:
     return low, float(chi2.ppf(1 - tail, 2 * (count + 1))) / 2
 
 
-def delays(test: Rule, real: Floats, forged: Sequence[Floats], length_s: float, rng: np.random.Generator) -> Delays:
+def delays(
+    test: Rule,
+    real: Floats,
+    forged: Sequence[Floats],
+    length_s: float,
+    rng: np.random.Generator,
+    patrol: Patrol | None = None,
+) -> Delays:
     """Forgeries of one length spliced into real streams, one each, at a place drawn from the first half.
 
     Args:
@@ -113,12 +171,12 @@ def delays(test: Rule, real: Floats, forged: Sequence[Floats], length_s: float, 
     spliced = real.copy()
     for stream, onset in enumerate(onsets):
         spliced[stream, onset : onset + length] = drawn(forged[int(rng.integers(len(forged)))], length, rng)
-    raised = test.raised(spliced)
+    raised = test.raised(spliced, patrol)
     raised[np.arange(raised.shape[1])[None] < onsets[:, None]] = False  # an alarm before it is a false one
     found = raised.any(axis=1)
     waits = np.where(found, (raised.argmax(axis=1) - onsets + 1) / CLIPS_PER_SECOND, np.inf)
     median, p90 = (float(np.quantile(waits, part, method="higher")) for part in (0.5, 0.9))
-    share, wrong = float(found.mean()), false_alarms(test, real).streams_alarmed
+    share, wrong = float(found.mean()), false_alarms(test, real, patrol).streams_alarmed
     return Delays(
         length_s=length_s,
         streams=len(real),

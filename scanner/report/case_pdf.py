@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _A4 = (8.27, 11.69)  # inches
-_LETTERS = 96  # in a line
+_LETTERS = 104  # in a line
 
 
 def case_pdf(page: CasePage, thresholds: Thresholds) -> bytes:
@@ -31,7 +31,8 @@ def case_pdf(page: CasePage, thresholds: Thresholds) -> bytes:
     figure.text(0.08, 0.925, f"{words.LABELS[page.summary.label]}{score}", fontsize=12, va="top")
     figure.text(0.08, 0.905, textwrap.fill(words.MEANINGS[page.summary.label], _LETTERS), fontsize=9, va="top")
     _scores(figure.add_axes((0.1, 0.66, 0.84, 0.19)), page, thresholds)
-    lines = [line for fact in _facts(page) for line in textwrap.wrap(_plain(fact), _LETTERS, subsequent_indent="    ")]
+    wrapped = [textwrap.wrap(_plain(fact), _LETTERS, subsequent_indent=" " * 15) or [""] for fact in _facts(page)]
+    lines = [line for fact in wrapped for line in fact]
     figure.text(0.08, 0.6, "\n".join(lines[:58]), fontsize=8, va="top", family="monospace", linespacing=1.35)
     foot = "Scanner finds traces that forgeries leave behind. It never says that a video is real."
     figure.text(0.08, 0.03, foot, fontsize=8, color="dimgrey")
@@ -59,7 +60,7 @@ def _scores(axes: Axes, page: CasePage, thresholds: Thresholds) -> None:
 
 def _facts(page: CasePage) -> list[str]:
     last = page.verdicts[-1]
-    said = [
+    return [
         f"written        {page.written_at}, to be kept until {page.keep_until}",
         f"length         {words.duration(page.summary.duration_ms)}, {len(page.verdicts)} segments",
         f"model          {last.model.name}  {last.model.sha256}",
@@ -81,7 +82,6 @@ def _facts(page: CasePage) -> list[str]:
         "",
         "To check that nothing was changed, offline:  scanner audit verify CASE --key operator.pub",
     ]
-    return [line or " " for line in said]
 
 
 def _plain(text: str) -> str:

@@ -24,7 +24,7 @@ from scanner.core.types import (
 )
 from scanner.evaluation.crops import Item
 from scanner.evaluation.scans import file_scores, people_of
-from scanner.evaluation.sequential import CLIPS_PER_SECOND, Population, Rule, delays, false_alarms, garwood, ppv
+from scanner.evaluation.sequential import CLIPS_PER_SECOND, Patrol, Population, Rule, delays, false_alarms, garwood, ppv
 
 TEST = Rule(null_bound=0.35, false_alarms_per_1000_h=10.0, clear_clips=5)
 
@@ -88,6 +88,18 @@ def test_a_long_strong_forgery_is_found_and_a_short_one_is_not() -> None:
     assert long.ppv[0.01] == 1.0  # no real stream alarmed
     assert short.found < 0.05
     assert short.median_s is None
+
+
+def test_a_patrol_looks_at_a_quarter_until_something_rises_and_finds_it_later() -> None:
+    rng = np.random.default_rng(4)
+    people = Population(real_mean=0.1, spread=0.0, forged_mean=0.8)
+    real, forged = people.real(60, rng), people.forged(20, rng)
+    patrol = Patrol(inspect_from=2.0, suspected_from=0.6, calm_segments=5)
+    assert 0.25 <= false_alarms(TEST, real, patrol).clips_looked_at < 0.3
+    assert false_alarms(TEST, real).clips_looked_at == 1.0
+    full, patrolled = (delays(TEST, real, forged, 20.0, np.random.default_rng(5), p) for p in (None, patrol))
+    assert patrolled.found > 0.9
+    assert full.median_s < patrolled.median_s < full.median_s + 4
 
 
 def test_garwoods_interval_and_bayes() -> None:
