@@ -20,6 +20,7 @@ from scanner import wire
 from scanner.core.errors import SegmentInvalidError
 from scanner.core.types import Source, Verdict
 from scanner.core.verdict import identity
+from scanner.letters import Rejected, header, redriven_from, redriven_record, rejected_of
 from scanner.ports import Bus, Delivery, Record
 
 _POLL_S = 0.25
@@ -33,12 +34,12 @@ class Letter:
     at: Source
     at_ms: int
     """wall clock, when it was written"""
-    rejected: wire.Rejected
+    rejected: Rejected
     record: Record
 
     def header(self, name: str) -> str:
         """Of the record that was rejected; empty where it has none."""
-        return wire.header(self.record, name) or ""
+        return header(self.record, name) or ""
 
     @property
     def place(self) -> tuple[str, str]:
@@ -103,7 +104,7 @@ def redrive(
     if not waiting:
         return
     since_ms = min(letter.at_ms for letter in waiting)
-    before = {name for each in _everything(bus, topics.segments, since_ms) if (name := wire.redriven_from(each.record))}
+    before = {name for each in _everything(bus, topics.segments, since_ms) if (name := redriven_from(each.record))}
     answered = _answered(bus, topics, since_ms)
     with closing(bus.publisher()) as publisher:
         for letter in waiting:
@@ -129,7 +130,7 @@ def _everything(bus: Bus, topic: str, since_ms: int | None) -> Iterator[Delivery
 def letter_of(delivery: Delivery) -> Letter | None:
     """None when the record is not a dead letter."""
     try:
-        rejected = wire.rejected_of(delivery.record)
+        rejected = rejected_of(delivery.record)
     except SegmentInvalidError:
         return None
     return Letter(delivery.source, delivery.timestamp_ms, rejected, delivery.record)
@@ -155,8 +156,8 @@ def _answers(verdict: Verdict, letter: Letter) -> bool:
 def _segment(bus: Bus, topics: wire.Topics, letter: Letter) -> Record | None:
     """The record as it came, marked; None when its bytes are nowhere any more."""
     if letter.rejected.omitted_bytes is None:
-        return wire.redriven_record(letter.record, topics.segments, letter.name, at_ms=time.time_ns() // 1_000_000)
+        return redriven_record(letter.record, topics.segments, letter.name, at_ms=time.time_ns() // 1_000_000)
     original = bus.fetch(letter.rejected.source)
     if original is None:
         return None
-    return wire.redriven_record(original.record, topics.segments, letter.name, at_ms=time.time_ns() // 1_000_000)
+    return redriven_record(original.record, topics.segments, letter.name, at_ms=time.time_ns() // 1_000_000)

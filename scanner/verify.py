@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
-from scanner import wire
+from scanner import letters, wire
 from scanner.core.answers import Answer, Finding, Identity, Kind, Proof, Proving, Question
 from scanner.core.errors import SegmentInvalidError
 from scanner.core.types import Source, Verdict
@@ -75,7 +75,7 @@ def _take(proving: Proving, delivery: Delivery, topics: wire.Topics) -> None:
             verdict = wire.verdict_of(delivery.record)
             proving.answered(Answer(_spot(verdict.source, topics), _identity(verdict)))
         else:
-            proving.answered(Answer(_spot(wire.rejected_of(delivery.record).source, topics)))
+            proving.answered(Answer(_spot(letters.rejected_of(delivery.record).source, topics)))
     except SegmentInvalidError as error:
         proving.found(Finding(Kind.UNREADABLE, f"{topic}/{delivery.partition}/{delivery.offset}: {error}"))
 
@@ -86,7 +86,7 @@ def _question(delivery: Delivery) -> Question:
         segment = wire.segment_of(delivery)
     except SegmentInvalidError:
         return Question(spot)  # it is to become a dead letter
-    redriven = wire.redriven_from(delivery.record) is not None
+    redriven = letters.redriven_from(delivery.record) is not None
     return Question(spot, segment.stream_id, segment.sequence, segment.sha256, segment.end_of_stream, redriven)
 
 

@@ -7,17 +7,16 @@ one stream stays in one partition, in order.
 from __future__ import annotations
 
 import hashlib
-import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from scanner.core.errors import ScannerError, SegmentInvalidError
+from scanner.core.errors import SegmentInvalidError
 from scanner.core.review import Review
 from scanner.core.summary import Summary
 from scanner.core.types import (
@@ -25,7 +24,6 @@ from scanner.core.types import (
     Claim,
     Declared,
     Segment,
-    Source,
     StreamState,
     Verdict,
 )
@@ -103,7 +101,7 @@ def segment_record(segment: Segment, topic: str, *, source: str = "scanner", at_
         at_ms: wall clock now, ms since the epoch; None leaves `ce_time` out.
     """
     headers = {
-        **_cloud_event(f"{segment.stream_id}/{segment.sequence}/{segment.sha256[:16]}", source, Type.SEGMENT, at_ms),
+        **cloud_event(f"{segment.stream_id}/{segment.sequence}/{segment.sha256[:16]}", source, Type.SEGMENT, at_ms),
         "content-type": segment.content_type,
         "stream-id": segment.stream_id,
         "sequence": str(segment.sequence),
@@ -126,7 +124,7 @@ def segment_record(segment: Segment, topic: str, *, source: str = "scanner", at_
 
 def segment_of(delivery: Delivery) -> Segment:
     """A delivered record to a segment. Raises SegmentInvalidError, naming the header."""
-    headers = _Headers(delivery.record.headers)
+    headers = Headers(delivery.record.headers)
     payload = delivery.record.value or b""
     if (kind := headers.text("ce_type")) not in {None, Type.SEGMENT}:
         raise SegmentInvalidError(f"ce_type is {kind!r:.60}, not {Type.SEGMENT.value}")
@@ -167,7 +165,7 @@ LARGEST_STREAM_ID_BYTES = 512  # it is a key of every topic and stands in every 
 LARGEST_NUMBER = 2**53  # what JSON readers everywhere keep exactly
 
 
-class _Headers:
+class Headers:
     """Header access with errors that name the header."""
 
     def __init__(self, headers: Sequence[tuple[str, bytes]]) -> None:
@@ -268,126 +266,14 @@ def _parsed(adapter: TypeAdapter[ValueT], record: Record) -> ValueT:
         raise SegmentInvalidError(f"record on {record.topic}: {place}: {first['msg']}") from error
 
 
-# Dead letters.
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """Why a segment has no verdict."""
-
-    error: ScannerError = field(repr=False)
-    attempt: int
-    """1-based"""
-    disposition: Literal["poison", "systemic", "timeout", "policy"] = "poison"
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """What a dead letter says of the record that got no verdict."""
-
-    source: Source
-    """where the record lies"""
-    error: str
-    message: str
-    stage: str
-    attempt: int
-    disposition: str
-    omitted_bytes: int | None = None
-    """set when value and headers were too large to travel along"""
-
-
-def rejected_of(record: Record) -> Rejected:
-    """The told part of a dead letter. Raises SegmentInvalidError, naming the header."""
-    headers = _Headers(record.headers)
-    omitted = headers.text("scanner-value-omitted")
-    return Rejected(
-        source=Source(
-            headers.need("__streams.errors.topic"),
-            headers.number("__streams.errors.partition", headers.need("__streams.errors.partition")),
-            headers.number("__streams.errors.offset", headers.need("__streams.errors.offset")),
-        ),
-        error=headers.need("__streams.errors.exception"),
-        message=headers.text("__streams.errors.message") or "",
-        stage=headers.need("scanner-stage"),
-        attempt=headers.number("scanner-attempt", headers.need("scanner-attempt")),
-        disposition=headers.need("scanner-disposition"),
-        omitted_bytes=None if omitted is None else headers.number("scanner-value-omitted", omitted),
-    )
-
-
-_LETTER_HEADERS = {"scanner-stage", "scanner-attempt", "scanner-disposition", "scanner-redriven-from"}
-REDRIVEN = "scanner-redriven-from"
-"""header of a segment that was put on its topic again: topic/partition/offset of the dead letter"""
-
-
-def redriven_from(record: Record) -> str | None:
-    """The coordinates of the dead letter that this record was redriven from."""
-    return header(record, REDRIVEN)
-
-
-def redriven_record(rejected: Record, topic: str, name: str, *, at_ms: int) -> Record:
-    """A rejected record, or its dead letter, as a segment again.
-
-    Args:
-        name: topic/partition/offset of the dead letter.
-    """
-    kept = tuple(
-        (key, value)
-        for key, value in rejected.headers
-        if not key.startswith(("__streams.errors.", "ce_")) and key not in _LETTER_HEADERS
-    )
-    told = {**_cloud_event(name, "scanner", Type.SEGMENT, at_ms), REDRIVEN: name}
-    added = tuple((key, value.encode()) for key, value in told.items())
-    return Record(topic, rejected.key, rejected.value, (*kept, *added))
-
-
-def header(record: Record, name: str) -> str | None:
-    """The first header of this name, whatever its bytes."""
-    return next((value.decode(errors="replace") for key, value in record.headers if key == name), None)
-
-
-LONGEST_TOLD = 2000  # characters of an error's message; of its trace, twice as many
-
-
-def deadletter_record(
-    delivery: Delivery, letter: DeadLetter, topic: str, *, at_ms: int, largest_bytes: int | None = None
-) -> Record:
-    """The original record with the header names of KIP-1034, and stage, attempt and disposition beside them.
-
-    A record that would exceed `largest_bytes` goes without its value and headers: `scanner-value-omitted` tells how
-    many bytes they had, and topic, partition and offset where they still lie.
-    """
-    place = f"{delivery.record.topic}/{delivery.partition}/{delivery.offset}"
-    trace = "".join(traceback.format_exception(letter.error))[-2 * LONGEST_TOLD :]
-    headers = {
-        "__streams.errors.exception": f"{type(letter.error).__module__}.{type(letter.error).__qualname__}",
-        "__streams.errors.message": str(letter.error)[:LONGEST_TOLD],
-        "__streams.errors.stacktrace": trace,
-        "__streams.errors.topic": delivery.record.topic,
-        "__streams.errors.partition": str(delivery.partition),
-        "__streams.errors.offset": str(delivery.offset),
-        "scanner-stage": letter.error.stage.value,
-        "scanner-attempt": str(letter.attempt),
-        "scanner-disposition": letter.disposition,
-        **_cloud_event(place, "scanner", Type.DEADLETTER, at_ms),
-    }
-    kept = tuple((name, value) for name, value in delivery.record.headers if name not in headers)
-    encoded = tuple((name, value.encode()) for name, value in headers.items())
-    whole = Record(topic, delivery.record.key, delivery.record.value, kept + encoded)
-    if largest_bytes is None or whole.size <= largest_bytes:
-        return whole
-    omitted = ("scanner-value-omitted", str(delivery.record.size).encode())
-    return Record(topic, delivery.record.key[:LARGEST_STREAM_ID_BYTES], b"", (*encoded, omitted))
-
-
 def _json_record(
     value: Verdict | Alert | StreamState | Review, topic: str, key: str, event_id: str, kind: Type, at_ms: int
 ) -> Record:
-    headers = {**_cloud_event(event_id, "scanner", kind, at_ms), "content-type": JSON_TYPE}
+    headers = {**cloud_event(event_id, "scanner", kind, at_ms), "content-type": JSON_TYPE}
     return Record(topic, key.encode(), json_of(value), tuple((k, v.encode()) for k, v in headers.items()))
 
 
-def _cloud_event(event_id: str, source: str, kind: Type, at_ms: int | None) -> dict[str, str]:
+def cloud_event(event_id: str, source: str, kind: Type, at_ms: int | None) -> dict[str, str]:
     event = {"ce_specversion": "1.0", "ce_id": event_id, "ce_source": source, "ce_type": kind.value}
     if at_ms is not None:
         event["ce_time"] = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")

@@ -161,7 +161,7 @@ def _where(letter: Letter) -> str:
 def _told(letter: Letter) -> dict[str, Any]:
     from datetime import UTC, datetime
 
-    from scanner.wire import redriven_from
+    from scanner.letters import redriven_from
 
     told, source = letter.rejected, letter.rejected.source
     return {

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import structlog
 
-from scanner import wire
+from scanner import letters, wire
 from scanner.core.errors import Disposition, ScannerError
 from scanner.core.types import StreamState, Verdict
 from scanner.ledger import Debt
@@ -60,9 +60,9 @@ class Answering:
         """The dead letter of a segment that will not get a verdict."""
         passing = error.disposition is Disposition.RETRY
         attempt = ATTEMPTS if passing else 1
-        record = wire.deadletter_record(
+        record = letters.deadletter_record(
             debt.delivery,
-            wire.DeadLetter(error, attempt, "timeout" if passing else "poison"),
+            letters.DeadLetter(error, attempt, "timeout" if passing else "poison"),
             self._rules.topics.deadletters,
             at_ms=now_ms(),
             largest_bytes=self._rules.largest_record_bytes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scanner import wire
+from scanner import letters, wire
 from scanner.core.errors import MediaError
 from scanner.core.review import Decision, Review
 from scanner.core.types import (
@@ -74,8 +74,8 @@ def reviewed(said: Review) -> Delivery:
 
 def dead(stream_id: str = "cam", offset: int = 7) -> Delivery:
     original = Delivery(Record(TOPICS.segments, stream_id.encode(), b"junk"), 2, offset, 0)
-    letter = wire.DeadLetter(MediaError("not a video"), 1)
-    return _delivered(wire.deadletter_record(original, letter, TOPICS.deadletters, at_ms=0), 5)
+    letter = letters.DeadLetter(MediaError("not a video"), 1)
+    return _delivered(letters.deadletter_record(original, letter, TOPICS.deadletters, at_ms=0), 5)
 
 
 def _delivered(record: Record, at_ms: int) -> Delivery:

@@ -24,13 +24,12 @@ from scanner.cli.app import main
 from scanner.core.errors import SegmentInvalidError
 from scanner.core.types import Alert, Edge, Label, Mode, ModelRef, Provenance, Segment, Tally, Verdict
 from scanner.core.verdict import identity
+from scanner.letters import DeadLetter, deadletter_record
 from scanner.ports import Delivery, Record
 from scanner.testing import draw_video
 from scanner.wire import (
-    DeadLetter,
     Topics,
     alert_record,
-    deadletter_record,
     segment_of,
     segment_record,
     verdict_record,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from scanner import wire
+from scanner import letters, wire
 from scanner.core.errors import (
     ClaimRefusedError,
     ClaimUnavailableError,
@@ -77,7 +77,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=12,
 )
-READERS = (wire.verdict_of, wire.alert_of, wire.state_of, wire.review_of, wire.rejected_of)
+READERS = (wire.verdict_of, wire.alert_of, wire.state_of, wire.review_of, letters.rejected_of)
 
 
 @given(st.sampled_from(READERS), st.one_of(st.binary(), JSON.map(lambda value: json.dumps(value).encode())))
@@ -101,7 +101,7 @@ DEAD = ("__streams.errors.topic", "__streams.errors.partition", "__streams.error
 @given(st.lists(st.tuples(st.sampled_from(DEAD), VALUES), max_size=12))
 def test_headers_of_dead_letters(headers: list[tuple[str, bytes]]) -> None:
     try:
-        told = wire.rejected_of(Record("t", b"k", None, tuple(headers)))
+        told = letters.rejected_of(Record("t", b"k", None, tuple(headers)))
     except ScannerError as error:
         assert_one_line(error)
     else:

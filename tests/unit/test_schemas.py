@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from scanner import wire
+from scanner import letters, wire
 from scanner.core.errors import MediaError
 from scanner.core.review import Decision, Review
 from scanner.core.types import (
@@ -64,14 +64,14 @@ def segments() -> Iterator[Record]:
 def records() -> dict[str, list[Record]]:
     """Records as the scanner writes them, by the name of their message."""
     refused = Delivery(next(segments()), 0, 7, 0)
-    letter = wire.DeadLetter(MediaError("no video"), 1)
+    letter = letters.DeadLetter(MediaError("no video"), 1)
     return {
         "segment": list(segments()),
         "verdict": [wire.verdict_record(VERDICT, "scanner.verdicts", at_ms=1)],
         "alert": [wire.alert_record(ALERT, "scanner.alerts", at_ms=1)],
         "state": [wire.state_record(STATE, "scanner.states", at_ms=1)],
         "review": [wire.review_record(REVIEW, "scanner.reviews", at_ms=1)],
-        "deadletter": [wire.deadletter_record(refused, letter, "scanner.deadletters", at_ms=1)],
+        "deadletter": [letters.deadletter_record(refused, letter, "scanner.deadletters", at_ms=1)],
     }
 
 

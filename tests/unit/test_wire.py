@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from scanner import wire
+from scanner import letters, wire
 from scanner.core.errors import MediaError, SegmentInvalidError
 from scanner.core.types import Claim, Declared, Segment, StreamState
 from scanner.ports import Delivery, Record
@@ -114,10 +114,10 @@ def test_a_stream_id_has_a_longest_length() -> None:
 
 def test_a_dead_letter_never_outgrows_its_topic() -> None:
     record = replace(wire.segment_record(SEGMENT, "segments"), value=b"\0" * 100_000)
-    letter = wire.DeadLetter(MediaError("no video" * 10_000), attempt=1)
-    whole = wire.deadletter_record(delivered(record), letter, "dead", at_ms=0, largest_bytes=200_000)
+    letter = letters.DeadLetter(MediaError("no video" * 10_000), attempt=1)
+    whole = letters.deadletter_record(delivered(record), letter, "dead", at_ms=0, largest_bytes=200_000)
     assert whole.value == record.value
-    small = wire.deadletter_record(delivered(record), letter, "dead", at_ms=0, largest_bytes=100_000)
+    small = letters.deadletter_record(delivered(record), letter, "dead", at_ms=0, largest_bytes=100_000)
     headers = {name: value.decode() for name, value in small.headers}
     assert small.value == b""
     assert small.size < 12_000
@@ -132,8 +132,8 @@ def test_unknown_headers_do_no_harm() -> None:
 
 def test_a_dead_letter_keeps_the_record_and_says_why() -> None:
     record = wire.segment_record(SEGMENT, "segments")
-    letter = wire.DeadLetter(MediaError("no video"), attempt=2)
-    dead = wire.deadletter_record(delivered(record), letter, "deadletters", at_ms=0)
+    letter = letters.DeadLetter(MediaError("no video"), attempt=2)
+    dead = letters.deadletter_record(delivered(record), letter, "deadletters", at_ms=0)
     headers = {name: value.decode() for name, value in dead.headers}
     assert dead.value == PAYLOAD
     assert dead.key == record.key
