@@ -55,7 +55,7 @@ def publish(
 
     chosen = settings_from(settings, kafka_bootstrap_servers=bootstrap, claims_inline_limit_bytes=inline_limit)
     streams = _streams(paths, stream_id, copies)
-    plan = _plan(chosen, speed, loop=loop)
+    plan = plan_of(chosen, speed, loop=loop)
     stop, failures = Event(), 0
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: stop.set())
@@ -89,7 +89,7 @@ def _streams(paths: list[str], stream_id: str | None, copies: int) -> list[Input
     return [replace(item, stream_id=f"{item.stream_id}~{copy}") for item in found for copy in range(1, copies + 1)]
 
 
-def _plan(chosen: Settings, speed: str, *, loop: bool) -> Plan:
+def plan_of(chosen: Settings, speed: str, *, loop: bool) -> Plan:
     from scanner.assembly.bus import topics_of
     from scanner.assembly.scan import limits_of
     from scanner.cli.publishing import Plan

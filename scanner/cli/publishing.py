@@ -6,9 +6,9 @@ file ──cut──▶ Segment ──wait until it would have been recorded─�
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -42,6 +42,8 @@ class Plan:
     claims_root: str | None
     lifted: Callable[[Path], str | None] = lambda _: None
     """what a file's C2PA manifest says"""
+    after: Mapping[str, int] = field(default_factory=dict)
+    """of streams that were begun before: the last sequence that is on the topic already"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Published:
     claims: int
     duration_ms: int
     damage: str
+    whole: bool = True
+    """False when it was stopped on the way"""
     type: Literal["published"] = "published"
 
 
@@ -102,6 +106,7 @@ class _Feed:
         self._cut_ms = 0
         """media time up to which it is cut: a little ahead"""
         self._damage = ""
+        self._whole = True
 
     def run(self) -> Published | Failure:
         try:
@@ -111,18 +116,28 @@ class _Feed:
         finally:
             self._publisher.flush(_FLUSH_S)
         return Published(
-            self._stream.stream_id, self._segments, self._bytes, self._claims, self._until_ms, self._damage
+            stream_id=self._stream.stream_id,
+            segments=self._segments,
+            bytes=self._bytes,
+            claims=self._claims,
+            duration_ms=self._until_ms,
+            damage=self._damage,
+            whole=self._whole,
         )
 
     def _run(self) -> None:
         began_s, began_ms = time.monotonic(), time.time_ns() // 1_000_000
+        after = self._plan.after.get(self._stream.stream_id, -1)
         for segment, ready_ms in self._timed():
+            if segment.sequence <= after:
+                continue
             if self._plan.speed is None:
                 self._publish(segment, ready_ms)
             elif not self._stop.wait(max(0.0, began_s + ready_ms / 1000 / self._plan.speed - time.monotonic())):
                 captured_at_ms = began_ms + round(segment.start_ms / self._plan.speed)
                 self._publish(replace(segment, captured_at_ms=captured_at_ms), ready_ms)
             if self._stop.is_set():
+                self._whole = segment.end_of_stream
                 break
         if self._plan.loop and self._segments:
             self._publish(self._end(), self._until_ms)

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from scanner.cli.common import (
     AsJson,
+    Bootstrap,
     DeviceName,
     Exit,
     ModelName,
@@ -57,6 +58,14 @@ def run(
     ] = None,
     parquet: Annotated[bool, typer.Option("--parquet", help="Also write results.parquet.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    to: Annotated[
+        str | None, typer.Option("--to", help="kafka: publish the segments for the workers.", show_default=False)
+    ] = None,
+    speed: Annotated[str, typer.Option(help="With --to kafka: multiples of real time, or max.")] = "max",
+    from_topic: Annotated[bool, typer.Option("--from-topic", help="Scan the segments topic, here.")] = False,
+    since: Annotated[str, typer.Option(help="With --from-topic: 90m, 2h or 7d ago, or a time.")] = "1h",
+    until: Annotated[str | None, typer.Option(help="Likewise.", show_default=False)] = None,
+    bootstrap: Bootstrap = None,
     coverage: Annotated[str | None, typer.Option(help="full, inspect or patrol.", show_default=False)] = None,
     device: DeviceName = None,
     model: ModelName = None,
@@ -64,20 +73,28 @@ def run(
     settings: SettingsFile = None,
 ) -> None:
     """Scan an archive. What is done is not done again, also after kill -9; unchanged files come from the cache."""
+    from scanner.cli.replay_topic import publish_archive, scan_topic
     from scanner.cli.replaying import Order, dry, run_all
+    from scanner.core.errors import SettingsError
     from scanner.replay.items import items_of
 
-    chosen = settings_from(settings, scan_device=device, scan_model=model, scan_coverage=coverage)
+    flags = {"scan_device": device, "scan_model": model, "scan_coverage": coverage}
+    chosen = settings_from(settings, kafka_bootstrap_servers=bootstrap, **flags)
+    if from_topic:
+        _end(scan_topic(chosen, out, since, until), as_json=wants_json(as_json))
+        return
     items = items_of(paths or (), manifest)
+    if to is not None and not dry_run:
+        if to != "kafka":
+            raise SettingsError(f"--to {to}: only kafka is known")
+        _end(publish_archive(items, chosen, out, speed, at_once), as_json=wants_json(as_json))
+        return
     order = Order(out, None if no_cache else cache or _cache_folder(), at_once, bandwidth, parquet)
     if dry_run:
         for line in dry(items, chosen, order):
             _line(line, as_json=wants_json(as_json))
         return
-    told = run_all(items, chosen, order)
-    _line(told, as_json=wants_json(as_json))
-    if told["stopped"] or told["failed"]:
-        raise typer.Exit(Exit.WORLD)
+    _end(run_all(items, chosen, order), as_json=wants_json(as_json))
 
 
 @app.command()
@@ -110,6 +127,12 @@ def _cache_folder() -> Path:
     import os
 
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "scanner", "replay")
+
+
+def _end(told: dict[str, Any], *, as_json: bool) -> None:
+    _line(told, as_json=as_json)
+    if told["stopped"] or told["failed"]:
+        raise typer.Exit(Exit.WORLD)
 
 
 def _line(told: dict[str, Any], *, as_json: bool) -> None:

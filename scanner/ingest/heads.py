@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import closing
+from collections.abc import Iterable
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -69,27 +70,31 @@ class Heads:
         part.rename(self._file)
 
     def _on_topic(self, streams: set[str], since_ms: int) -> dict[str, Head]:
-        found: dict[str, Head] = {}
-        keys = {stream.encode() for stream in streams}
-        with closing(self._bus.reader([self._topic], from_beginning=True, since_ms=max(0, since_ms))) as reader:
-            while not reader.at_end():
-                for delivery in reader.poll(_POLL_S, 200):
-                    if delivery.record.key in keys:
-                        try:
-                            segment = segment_of(delivery)
-                        except SegmentInvalidError:  # somebody else's; the worker will say so
-                            continue
-                        head = self._ours(segment.stream_id, head_of(segment, delivery.timestamp_ms))
-                        before = found.get(segment.stream_id)
-                        if before is None or head.sequence >= before.sequence:
-                            found[segment.stream_id] = head
-        return found
+        return {
+            name: self._ours(name, head) for name, head in newest(self._bus, self._topic, streams, since_ms).items()
+        }
 
     def _ours(self, stream_id: str, found: Head) -> Head:
         """With the session it came from, when it was this process that published it."""
         tried = self._tried.get((stream_id, found.sequence, found.captured_at_ms))
         last = self._remembered.get(stream_id, found)
         return tried or (last if last.sequence == found.sequence else found)
+
+
+def newest(bus: Bus, topic: str, streams: Iterable[str], since_ms: int) -> dict[str, Head]:
+    """Of each stream the segment with the highest number that was written since. Raises BrokerUnavailableError."""
+    found: dict[str, Head] = {}
+    keys = {stream.encode() for stream in streams}
+    with closing(bus.reader([topic], from_beginning=True, since_ms=max(0, since_ms))) as reader:
+        while not reader.at_end():
+            for delivery in reader.poll(_POLL_S, 200):
+                if delivery.record.key in keys:
+                    with suppress(SegmentInvalidError):  # somebody else's; the worker will say so
+                        segment = segment_of(delivery)
+                        before = found.get(segment.stream_id)
+                        if before is None or segment.sequence >= before.sequence:
+                            found[segment.stream_id] = head_of(segment, delivery.timestamp_ms)
+    return found
 
 
 def _plain(head: Head) -> dict[str, object]:

@@ -50,6 +50,8 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self.results = folder / RESULTS
         self.done: dict[str, Done] = {}
+        self.begun: dict[str, int] = {}
+        """streams that were being published when somebody died: when they were begun, ms since the epoch"""
         self._file = (folder / JOURNAL).open("a+b")
         _lock(self._file, folder)
         try:
@@ -73,6 +75,12 @@ class Journal:
         kept = self.done[done.stream_id] = Done(**{**entry, "failures": tuple(done.failures)})
         return kept
 
+    def begin(self, stream_ids: Iterable[str], at_ms: int) -> None:
+        """What follows leaves traces elsewhere: a later run must look for them. Raises OSError."""
+        new = [stream_id for stream_id in stream_ids if stream_id not in self.begun]
+        self.begun |= dict.fromkeys(new, at_ms)
+        self._append({"begun": new, "at_ms": at_ms})
+
     def close(self) -> None:
         self._results.close()
         self._file.close()
@@ -89,6 +97,9 @@ class Journal:
                 f"{folder} holds results of another {', '.join(changed) or 'program'}: choose another --out"
             )
         for line in lines[1:]:
+            if "begun" in line:
+                self.begun |= dict.fromkeys(line["begun"], line["at_ms"])
+                continue
             self.done[line["stream_id"]] = Done(**{**line, "failures": tuple(line["failures"])})
         return whole
 

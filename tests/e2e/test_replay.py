@@ -8,12 +8,16 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scanner.bus.broker import LocalBroker
+from scanner.bus.kafka import KafkaBus, KafkaConfig
 from scanner.testing import draw_video
+from scanner.wire import segment_of
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +70,45 @@ def test_a_killed_replay_goes_on_and_gives_the_same_for_any_number_of_cells(arch
     assert resumed["done"] == 6
     assert resumed["done_before"] >= 2
     assert results(tmp_path / "killed") == results(tmp_path / "whole")
+
+
+@pytest.mark.kafka
+def test_an_archive_published_through_a_kill_holds_every_segment_once(
+    kafka_broker: LocalBroker, tmp_path: Path
+) -> None:
+    folder = tmp_path / "long"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.mp4").write_bytes(draw_video(frames=400, gop=25, seed=number))
+    environment = {
+        **os.environ,
+        "SCANNER_KAFKA__BOOTSTRAP_SERVERS": kafka_broker.bootstrap,
+        "SCANNER_TOPICS__SEGMENTS": "replayed-segments",
+    }
+    scanner = [sys.executable, "-m", "scanner"]
+    subprocess.run([*scanner, "topics", "create"], env=environment, check=True, capture_output=True)
+    out = tmp_path / "out"
+    told = [*scanner, "replay", str(folder), "--to", "kafka", "--out", str(out), "--json"]
+    killed = subprocess.Popen([*told, "--speed", "2"], env=environment, stdout=subprocess.DEVNULL)
+    bus = KafkaBus(KafkaConfig((kafka_broker.bootstrap,)))
+    until = time.monotonic() + 60
+    while len(numbers_on(bus)) < 4:
+        assert killed.poll() is None
+        assert time.monotonic() < until
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    half = len(numbers_on(bus))
+    again = subprocess.run(told, env=environment, check=True, capture_output=True)
+    found = json.loads(again.stdout)
+    assert (found["done"], found["stopped"]) == (3, False)
+    assert found["segments"] < 24, "what had arrived was published again"
+    assert half < 24
+    assert sorted(numbers_on(bus)) == [(f"{file}.mp4", number) for file in range(3) for number in range(8)]
+
+
+def numbers_on(bus: KafkaBus) -> list[tuple[str, int]]:
+    with closing(bus.reader(["replayed-segments"], from_beginning=True)) as reader:
+        found = []
+        while not reader.at_end():
+            found += [segment_of(delivery) for delivery in reader.poll(0.2, 500)]
+    return [(segment.stream_id, segment.sequence) for segment in found]

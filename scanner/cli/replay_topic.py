@@ -1,0 +1,165 @@
+"""An archive to the segments topic, for the worker group; and a stretch of that topic, scanned here."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from scanner.assembly.bus import kafka_bus, media_store, topics_of
+from scanner.assembly.scan import assembled, mode_of, policy_of
+from scanner.cli.common import complain
+from scanner.cli.publish import plan_of
+from scanner.cli.publishing import publish_all
+from scanner.core.errors import ScannerError, SettingsError
+from scanner.core.summary import summarise
+from scanner.core.types import Segment, Verdict
+from scanner.ingest.heads import newest
+from scanner.local import Refused, answers
+from scanner.media.inputs import Input
+from scanner.ports import Bus, MediaStore
+from scanner.replay.items import Item
+from scanner.replay.journal import RESULTS, Done, Journal
+from scanner.settings import Settings
+from scanner.wire import Failure, json_of, segment_of
+
+_CLOCKS_MS = 60_000  # the broker's and ours
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def publish_archive(items: Sequence[Item], settings: Settings, out: Path, speed: str, at_once: int) -> dict[str, Any]:
+    """Everything not published before; a stream that somebody died over goes on where the topic ends.
+
+    Raises BrokerUnavailableError, TopicMissingError, SettingsError.
+    """
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    topic, bus = topics_of(settings).segments, kafka_bus(settings)
+    plan = plan_of(settings, speed, loop=False)
+    journal = Journal(out, {"to": topic, "segment_s": settings.scan.segment_s})
+    before = set(journal.done)
+    began_s = time.monotonic()
+    try:
+        left = [item for item in items if item.stream_id not in journal.done]
+        plan = replace(plan, after=_on_topic(bus, topic, journal))
+        journal.begin([item.stream_id for item in left], time.time_ns() // 1_000_000)
+        streams = {str(item.path): item for item in left}
+        with closing(bus.publisher()) as publisher:
+            inputs = [Input(item.path, item.stream_id) for item in left]
+            for outcome in publish_all(inputs, plan, publisher, media_store(settings), stop, at_once=at_once):
+                if isinstance(outcome, Failure):
+                    item = streams[outcome.uri]
+                    journal.finish(
+                        Done(item.stream_id, "", item.size, 0, 0, None, (outcome.reason,)), [json_of(outcome)]
+                    )
+                    complain(outcome.reason)
+                elif outcome.whole:
+                    done = Done(outcome.stream_id, "", outcome.bytes, outcome.duration_ms, outcome.segments, None)
+                    journal.finish(done, [json.dumps(asdict(outcome)).encode()])
+    finally:
+        journal.close()
+    here = [journal.done[item.stream_id] for item in items if item.stream_id in journal.done]
+    return {
+        "type": "replayed",
+        "to": topic,
+        "files": len(items),
+        "done": len(here),
+        "done_before": len(before & {one.stream_id for one in here}),
+        "failed": sum(bool(one.failures) for one in here),
+        "segments": sum(one.segments for one in here),
+        "seconds": round(time.monotonic() - began_s, 1),
+        "stopped": len(here) < len(items),
+    }
+
+
+def _on_topic(bus: Bus, topic: str, journal: Journal) -> dict[str, int]:
+    """The last sequence of each stream that was begun and not finished, if any of it arrived."""
+    open_streams = {name: at_ms for name, at_ms in journal.begun.items() if name not in journal.done}
+    if not open_streams:
+        return {}
+    found = newest(bus, topic, open_streams, min(open_streams.values()) - _CLOCKS_MS)
+    return {name: head.sequence for name, head in found.items()}
+
+
+def scan_topic(settings: Settings, out: Path, since: str, until: str | None) -> dict[str, Any]:
+    """Scans what the segments topic holds of that time, here; results are whole or not there.
+
+    Raises BrokerUnavailableError, TopicMissingError, SettingsError.
+    """
+    mode = mode_of(settings, live=False)
+    since_ms, until_ms = moment_ms(since), moment_ms(until) if until else time.time_ns() // 1_000_000
+    if until_ms <= since_ms:
+        raise SettingsError(f"--until {until} is not after --since {since}")
+    out.mkdir(parents=True, exist_ok=True)
+    verdicts: dict[str, list[Verdict]] = {}
+    part, failed, began_s = out / f"{RESULTS}.part", Counter[str](), time.monotonic()
+    with assembled(settings) as parts, part.open("wb") as lines:
+        policy = policy_of(settings, parts.model.card)
+
+        def refused(stream_id: str, error: ScannerError) -> None:
+            failed[stream_id] += 1
+            complain(f"{stream_id}: {error}")
+            lines.write(json_of(Failure(stream_id, error.stage.value, str(error))) + b"\n")
+
+        segments = _segments(settings, since_ms, until_ms, refused)
+        for answer in answers(parts.pipeline, segments, mode=mode, ahead=parts.cell_count + 1):
+            if isinstance(answer, Refused):
+                refused(answer.segment.stream_id, answer.error)
+                continue
+            verdict = answer.conclusion.verdict
+            verdicts.setdefault(verdict.stream_id, []).append(verdict)
+            lines.write(json_of(verdict) + b"\n")
+        for name, said in verdicts.items():
+            lines.write(json_of(summarise(name, said, policy)) + b"\n")
+    part.rename(out / RESULTS)
+    return {
+        "type": "replayed",
+        "streams": len(verdicts),
+        "segments": sum(map(len, verdicts.values())),
+        "failed": sum(failed.values()),
+        "seconds": round(time.monotonic() - began_s, 1),
+        "stopped": False,
+    }
+
+
+def _segments(
+    settings: Settings, since_ms: int, until_ms: int, refused: Callable[[str, ScannerError], None]
+) -> Iterator[Segment]:
+    topic, store = topics_of(settings).segments, media_store(settings)
+    reader = kafka_bus(settings).reader([topic], from_beginning=True, since_ms=since_ms)
+    with closing(reader):
+        while not reader.at_end():
+            for delivery in reader.poll(0.5, 32):
+                if delivery.timestamp_ms > until_ms:
+                    continue
+                try:
+                    yield _fetched(segment_of(delivery), store)
+                except ScannerError as error:
+                    refused(delivery.record.key.decode(errors="replace"), error)
+
+
+def _fetched(segment: Segment, store: MediaStore) -> Segment:
+    claim = segment.claim
+    if claim is None:
+        return segment
+    return replace(segment, payload=store.get(claim.uri, claim.size, claim.sha256))
+
+
+def moment_ms(given: str) -> int:
+    """`90m` ago, or a time like 2026-01-31T12:00 (local when it names no zone); ms since the epoch."""
+    number, unit = given[:-1], given[-1:]
+    if unit in _UNITS_S and number.replace(".", "", 1).isdigit():
+        return round((time.time() - float(number) * _UNITS_S[unit]) * 1000)
+    try:
+        return round(datetime.fromisoformat(given).astimezone().timestamp() * 1000)
+    except ValueError:
+        raise SettingsError(f"{given} is neither like 90m, 2h or 7d ago nor a time like 2026-01-31T12:00") from None
