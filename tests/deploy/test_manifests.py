@@ -142,6 +142,11 @@ def test_users_have_the_least_rights_of_their_role() -> None:
     assert told == wanted
 
 
+def test_every_volume_that_is_mounted_is_named() -> None:
+    mounted = [mount for service in COMPOSE["services"].values() for mount in service.get("volumes", [])]
+    assert {mount.partition(":")[0] for mount in mounted if mount[0] not in "./$"} == COMPOSE["volumes"].keys()
+
+
 def test_compose_confines_our_own_containers_and_opens_ports_to_this_machine_alone() -> None:
     for name, service in COMPOSE["services"].items():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
@@ -153,7 +158,9 @@ def test_compose_confines_our_own_containers_and_opens_ports_to_this_machine_alo
 
 def test_prometheus_scrapes_the_ports_that_compose_and_the_image_open() -> None:
     told = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
-    worker, dashboard = told
+    worker, dashboard, ingest = told
     assert f"SCANNER_WORKER__METRICS_PORT={worker['dns_sd_configs'][0]['port']}" in (DEPLOY / "Dockerfile").read_text()
     port = COMPOSE["services"]["dashboard"]["environment"]["SCANNER_DASHBOARD__METRICS_PORT"]
+    command = COMPOSE["services"]["ingest"]["command"]
+    assert command[command.index("--metrics-port") + 1] == str(ingest["dns_sd_configs"][0]["port"])
     assert dashboard["static_configs"] == [{"targets": [f"dashboard:{port}"]}]

@@ -19,7 +19,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from scanner.core.types import Label, Mode, ModelRef, Provenance, Reason, Tally, Timing, Verdict
-from scanner.telemetry import Metrics, serve_metrics
+from scanner.telemetry import IngestMetrics, Metrics, serve_metrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "scanner.json").read_text("utf-8"))
@@ -70,6 +70,11 @@ def worked(registry: CollectorRegistry) -> Metrics:
     metrics.assigned(3)
     metrics.cells(lambda: int(time.monotonic() * 10))
     metrics.pending(1000)
+    ingest = IngestMetrics(registry)
+    ingest.live("studio", up=True)
+    ingest.lost("studio", 1)
+    ingest.spooled(1000)
+    ingest.broker(up=True)
     toil(metrics)
     return metrics
 
@@ -181,5 +186,5 @@ def test_every_panel_shows_something_under_load(prometheus) -> None:
 
 def test_every_rule_is_evaluated_without_an_error(prometheus) -> None:
     rules = [rule for group in told(prometheus, "rules")["groups"] for rule in group["rules"]]
-    assert len(rules) == 10
+    assert len(rules) == 12
     assert [rule["name"] for rule in rules if rule.get("lastError")] == []
