@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import structlog
 
@@ -61,7 +62,7 @@ class Worker:
         self._watchdog = Watchdog(rules.stuck_after_s)
         self._ledger = Ledger()
         self._streams = Streams()
-        self._finished: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[tuple[Place, str]] = queue.SimpleQueue()
         self._paused = False
         self._last_commit_s = 0.0
 
@@ -142,14 +143,19 @@ class Worker:
                 job.future.set_result(unseen(job.segment, wanted))
             else:
                 job.future = lookers.submit(contextvars.copy_context().run, self._looker.look, job, mode)
-            job.future.add_done_callback(lambda _, job=job: self._finished.put(job))  # type: ignore[misc]
+            # Not the job itself: it holds the future, and a circle keeps its payload until the collector comes.
+            job.future.add_done_callback(partial(self._looked, job.debt.place, job.segment.stream_id))
+
+    def _looked(self, place: Place, stream_id: str, _: Future[Look]) -> None:
+        """On a looker's thread."""
+        self._finished.put((place, stream_id))
 
     def _judge(self) -> bool:
         """Whether there was something to judge."""
         if self._finished.empty():
             return False
         while not self._finished.empty():
-            for stream, job in self._streams.finished(self._finished.get()):
+            for stream, job in self._streams.finished(*self._finished.get()):
                 if job.future is None or job.future.cancelled() or not self._ledger.owes(job.debt):
                     continue
                 look = self._seen(job, job.future)
@@ -161,8 +167,8 @@ class Worker:
 
     def _forget_streams(self, stream: Stream, job: Job) -> None:
         """Streams that ended or fell silent are remembered no more: here, and on the topic in the same transaction."""
-        place, now = job.debt.place, time.monotonic()
-        gone = self._streams.forget(place, now - self._rules.forget_after_s)
+        place = job.debt.place
+        gone = self._streams.forget(place, time.monotonic() - self._rules.forget_after_s)
         if job.segment.end_of_stream and self._streams.end(place, stream):
             gone.append(job.segment.stream_id)
         forgotten = (Record(self._rules.topics.states, name.encode(), None) for name in gone)
@@ -224,10 +230,8 @@ class Worker:
     def _rouse(self, subscription: Subscription) -> None:
         """What a partition needs that stands still although it is not paused, and nothing is waited for."""
         due = self._watchdog.overdue(time.monotonic())
-        if not due:
-            return
         try:
-            behind = subscription.behind(list(due))
+            behind = subscription.behind(list(due)) if due else {}
         except BrokerUnavailableError:
             behind = {}  # nobody can do anything: no fault of the partition's
         excused = self._paused or self._looker.waiting

@@ -96,9 +96,9 @@ class Streams:
                     if not together:
                         break  # the next segment's mode depends on this one's verdict
 
-    def finished(self, job: Job) -> Iterator[tuple[Stream, Job]]:
-        """The looked-at head of the job's stream, taken off it."""
-        stream = self._places.get(job.debt.place, {}).get(job.segment.stream_id)
+    def finished(self, place: Place, stream_id: str) -> Iterator[tuple[Stream, Job]]:
+        """The looked-at head of a stream, taken off it."""
+        stream = self._places.get(place, {}).get(stream_id)
         while stream and stream.waiting and (future := stream.waiting[0].future) and future.done():
             yield stream, stream.waiting.popleft()
 
