@@ -29,6 +29,7 @@ from scanner.cli import (
     reviews,
     scan,
     tail,
+    top,
     topics,
     worker,
 )
@@ -49,6 +50,7 @@ app.command()(publish.publish)
 app.command()(ingest.ingest)
 app.add_typer(replay.app, name="replay")
 app.command()(tail.tail)
+app.command()(top.top)
 app.add_typer(dashboard.app, name="dashboard")
 app.add_typer(topics.app, name="topics")
 app.add_typer(deadletters.app, name="deadletters")

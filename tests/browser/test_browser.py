@@ -10,9 +10,12 @@ from scanner import wire
 from scanner.testing import draw_video
 
 pytestmark = pytest.mark.browser
+WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("body *")]
+  .filter((each) => each.getBoundingClientRect().right > innerWidth + 1)
+  .map((each) => each.tagName + "." + each.className)"""
 PLAYS = """() => new Promise((done) => {
   const video = document.querySelector("video");
-  const end = setTimeout(() => done(video.error ? video.error.message : "stands still"), 10000);
+  const end = setTimeout(() => done(video.error ? video.error.message : "stands still"), 30000);
   const look = () => { if (video.currentTime > 0.1) { clearTimeout(end); done(""); } else setTimeout(look, 50); };
   look();
 })"""
@@ -150,7 +153,8 @@ def test_nothing_is_wider_than_the_window(served, enter, size, locale) -> None:
     for path in ("/", "/stream?id=odd", "/reviews", "/health"):
         page.goto(served.address + path)
         page.wait_for_timeout(300)
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
+        wide = page.evaluate(WIDE)
+        assert wide == [], path
 
 
 def _everything(served) -> None:
