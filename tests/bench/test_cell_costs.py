@@ -1,4 +1,4 @@
-"""What a decode cell costs: `pytest -m bench tests/bench/test_cells.py -s`. Prints one JSON line a figure."""
+"""What a decode cell costs: `pytest -m bench tests/bench/test_cell_costs.py -s`. Prints one JSON line a figure."""
 
 from __future__ import annotations
 
