@@ -55,6 +55,7 @@ def opened(
         "protocol_whitelist": "",  # nested addresses in any container reach nothing
         "enable_drefs": "0",
         "use_absolute_path": "0",
+        **_bounds(limits),
     }
     try:
         with _open(media, options, sizes_only=sizes_only) as container:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import pytest
 
 from scanner.core.errors import CellLostError, MediaError
 from scanner.core.types import ClipSpec, Mode
+from scanner.media import demux
 from scanner.media.cell import CellPlan
 from scanner.media.cutter import cut
 from scanner.media.demux import Limits
@@ -159,6 +161,19 @@ def test_the_canary_notices(canary: Canary) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.sendto(b"x", ("127.0.0.1", int(canary.addresses[2].rpartition(":")[2])))
     assert len(canary.sung()) == 3
+
+
+@pytest.mark.parametrize("sizes_only", [False, True])
+def test_ffmpeg_is_told_every_bound(sizes_only: bool) -> None:
+    """Streams past the limit do not even come into being; what is not on the list of codecs is not opened."""
+    limits = Limits(max_streams=8)
+    with demux.opened(BytesIO(containers.with_tracks(8)), limits, sizes_only=sizes_only) as (container, _):
+        assert len(container.streams) == 8
+    with (
+        pytest.raises(MediaError),
+        demux.opened(BytesIO(containers.mp4_with_tracks(9)), limits, sizes_only=sizes_only) as (container, _),
+    ):
+        assert len(container.streams) <= 8
 
 
 def test_streams_beside_the_video_cost_no_cell(pool: CellPool) -> None:
