@@ -66,7 +66,8 @@ def assembled(settings: Settings, witness: Witness | None = None) -> Iterator[As
         model = OnnxModel(folder, device, warm_batch=size)
         if (folder / GOLDEN).exists():
             verify_golden(model, folder)  # a machine that computes something else must not answer
-        judge = Judge(policy_of(settings, model.card), model.card.calibrated, model.ref, code_version())
+        card = model.card
+        judge = Judge(policy_of(settings, card), card.calibrated, model.ref, code_version(), card.geometry.length)
         with Batcher(model, size=size, wait_ms=settings.scan.batch_wait_ms, threads=threads) as batcher:
             yield Assembled(Pipeline(cells, batcher, judge, witness), cells, model, device, count)
 

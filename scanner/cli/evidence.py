@@ -47,15 +47,17 @@ def simulate(
     """Forgeries of 2, 5 and 20 s inside ten minutes of a real stream, scores drawn from beta distributions."""
     import numpy as np
 
-    from scanner.evaluation.sequential import Population
+    from scanner.evaluation.sequential import LENGTHS_S, STREAM_S, Population
 
     rng = np.random.default_rng(seed)
+    rule, patrol = _test(settings, model, false_alarms, null_bound)
     try:
         people = Population(real_mean, spread, forged_mean)
-        real, forged = people.real(streams, rng), people.forged(200, rng)
+        real = people.real(streams, rule.clips(STREAM_S), rng)
+        forged = people.forged(200, rule.clips(max(LENGTHS_S)), rng)
     except ValueError as error:
         raise SettingsError(f"no beta distribution has mean {real_mean} and standard deviation {spread}") from error
-    _tell(*_test(settings, model, false_alarms, null_bound), real, forged, rng, plot, as_json)
+    _tell(rule, patrol, real, forged, rng, plot, as_json)
 
 
 @app.command()
@@ -77,7 +79,7 @@ def measure(
 
     from scanner.evaluation.labels import read_labels
     from scanner.evaluation.scans import file_scores, people_of
-    from scanner.evaluation.sequential import streams_of
+    from scanner.evaluation.sequential import STREAM_S, streams_of
 
     items = read_labels(labels, root or labels.parent)
     files = file_scores((verdict for _, verdict in _verdicts(scans, settings_from(settings))), items)
@@ -86,9 +88,8 @@ def measure(
         raise SettingsError(f"of {len(items)} files {len(people)} real people and {len(forged)} fakes have scores")
     rng = np.random.default_rng(seed)
     typer.echo(f"{len(people)} real people, {len(forged)} forged files", err=True)
-    _tell(
-        *_test(settings, model, false_alarms, null_bound), streams_of(people, streams, rng), forged, rng, plot, as_json
-    )
+    rule, patrol = _test(settings, model, false_alarms, null_bound)
+    _tell(rule, patrol, streams_of(people, streams, rule.clips(STREAM_S), rng), forged, rng, plot, as_json)
 
 
 @app.command()
@@ -172,6 +173,7 @@ def _verdicts(scans: list[Path], settings: Settings) -> Iterator[Line]:
 
 def _test(settings: Path | None, model: str | None, rate: float | None, bound: float | None) -> tuple[Rule, Patrol]:
     from scanner.assembly.scan import policy_of
+    from scanner.core.verdict import FRAMES_PER_SECOND
     from scanner.evaluation.sequential import Patrol, Rule
     from scanner.inference.card import find_model, read_card
 
@@ -180,7 +182,7 @@ def _test(settings: Path | None, model: str | None, rate: float | None, bound: f
     policy = policy_of(chosen, card)
     kept = card.calibration.null_bound if bound is None else bound
     return (
-        Rule(kept, policy.false_alarms_per_1000_h, policy.clear_clips),
+        Rule(kept, policy.false_alarms_per_1000_h, policy.clear_clips, FRAMES_PER_SECOND / card.geometry.length),
         Patrol(policy.inspect_from, policy.suspected_from, policy.calm_segments),
     )
 

@@ -17,6 +17,7 @@ def edges(
     verdict: Verdict,
     *,
     false_alarms_per_1000_h: float,
+    clips_per_second: float,
     clear_clips: int,
 ) -> tuple[list[TrackState], tuple[Alert, ...]]:
     """The faces of a segment after it, and the edges that it causes.
@@ -28,7 +29,7 @@ def edges(
         away: faces that are still remembered.
         gone: faces that are forgotten from now on; their alerts are over.
     """
-    level = alarm_level(false_alarms_per_1000_h)
+    level = alarm_level(false_alarms_per_1000_h, clips_per_second)
     together = averaged([combined(track.evidence) for track in (*here, *away)])
     after, alerts = [], []
     for track in here:

@@ -50,7 +50,7 @@ def averaged(evidence: Sequence[float]) -> float:
     return top + math.log(sum(math.exp(each - top) for each in evidence) / len(evidence))
 
 
-def alarm_level(false_alarms_per_1000_h: float, clips_per_second: float = 30 / 16) -> float:
+def alarm_level(false_alarms_per_1000_h: float, clips_per_second: float) -> float:
     """The evidence at which to alarm so that faces that keep the null bound alarm at most this often."""
     clips = 1000 * 3600 * clips_per_second
     return math.log(max(1.0, clips / false_alarms_per_1000_h))

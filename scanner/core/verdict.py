@@ -38,6 +38,7 @@ from scanner.core.types import (
     Verdict,
 )
 
+FRAMES_PER_SECOND = 30  # for which the promise of false alarms an hour is kept
 FORGET_MS = 2_000  # a face away for longer is a new track: nobody can say that it is the same one
 
 
@@ -101,6 +102,8 @@ class Judge:
     model: ModelRef
     version: str = ""
     """of the code, as verdicts tell it"""
+    clip_length: int = 16
+    """frames in a clip, from the model's card: how many of them make an hour"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ def conclude(
         gone,
         verdict,
         false_alarms_per_1000_h=judge.policy.false_alarms_per_1000_h,
+        clips_per_second=FRAMES_PER_SECOND / judge.clip_length,
         clear_clips=judge.policy.clear_clips,
     )
     tracks = (*after, *away)

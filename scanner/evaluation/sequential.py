@@ -15,8 +15,7 @@ from scipy.stats import chi2
 from scanner.core.evidence import BETS, alarm_level
 
 Floats = NDArray[np.float64]
-CLIPS_PER_SECOND = 30 / 16
-SEGMENT_CLIPS = 4  # of about two seconds
+SEGMENT_S = 2.0
 LENGTHS_S = (2.0, 5.0, 20.0)
 STREAM_S = 600.0
 PREVALENCES = (0.001, 0.01, 0.1)
@@ -38,10 +37,16 @@ class Rule:
     null_bound: float
     false_alarms_per_1000_h: float
     clear_clips: int
+    clips_per_second: float
+    """of a face: frames a second over the clip's length on the model's card"""
 
     @property
     def level(self) -> float:
-        return alarm_level(self.false_alarms_per_1000_h, CLIPS_PER_SECOND)
+        return alarm_level(self.false_alarms_per_1000_h, self.clips_per_second)
+
+    def clips(self, seconds: float) -> int:
+        """As many clips as make that time, at least one."""
+        return max(1, round(seconds * self.clips_per_second))
 
     def raised(self, scores: Floats, patrol: Patrol | None = None) -> NDArray[np.bool_]:
         """(streams, clips) whether an alarm is raised at the clip, with clearing and starting again after it.
@@ -59,7 +64,7 @@ class Rule:
         calm = np.zeros(len(scores), int)
         alerted = np.zeros(len(scores), bool)
         raised = np.zeros(scores.shape, bool)
-        watch = _Watch(len(scores), patrol)
+        watch = _Watch(len(scores), patrol, self.clips(SEGMENT_S))
         for place in range(scores.shape[1]):
             score, seen = scores[:, place], watch.sees(place)
             after = np.maximum(logs, 0.0) + np.log1p(bets * (score / self.null_bound - 1.0)[:, None])
@@ -77,7 +82,8 @@ class Rule:
 class _Watch:
     """Which clips are looked at, in many streams at once; by segments, as core.verdict changes between modes."""
 
-    def __init__(self, streams: int, patrol: Patrol | None) -> None:
+    def __init__(self, streams: int, patrol: Patrol | None, segment: int) -> None:
+        self._segment = segment
         self._patrol = patrol
         self._inspecting = np.full(streams, patrol is None)
         self._calm = np.zeros(streams, int)
@@ -87,7 +93,7 @@ class _Watch:
 
     def sees(self, place: int) -> NDArray[np.bool_]:
         """(streams,) whether the clip is looked at: in a patrol only the first of a segment."""
-        self._seen = self._inspecting | (place % SEGMENT_CLIPS == 0)
+        self._seen = self._inspecting | (place % self._segment == 0)
         self.looks += int(self._seen.sum())
         return self._seen
 
@@ -96,7 +102,7 @@ class _Watch:
             return
         self._sum += np.where(self._seen, score, 0.0)
         self._count += self._seen
-        if place % SEGMENT_CLIPS == SEGMENT_CLIPS - 1:
+        if place % self._segment == self._segment - 1:
             suspicious = self._sum / self._count >= self._patrol.suspected_from
             rising = suspicious | (evidence >= self._patrol.inspect_from)
             self._calm = np.where(rising, 0, self._calm + 1)
@@ -137,7 +143,7 @@ class Alarms:
 def false_alarms(test: Rule, real: Floats, patrol: Patrol | None = None) -> Alarms:
     """Alarms on real streams, (streams, clips)."""
     raised, looked = test.watched(real, patrol)
-    hours = real.size / CLIPS_PER_SECOND / 3600
+    hours = real.size / test.clips_per_second / 3600
     count = int(raised.sum())
     low, high = garwood(count)
     alarmed = float(raised.any(axis=1).mean())
@@ -166,7 +172,7 @@ def delays(
         forged: the clip scores of each forged face; a stretch of one of them is laid into each stream, drawn anew from
             the face's clips where it is shorter.
     """
-    length = max(1, round(length_s * CLIPS_PER_SECOND))
+    length = test.clips(length_s)
     onsets = rng.integers(0, real.shape[1] // 2, len(real))
     spliced = real.copy()
     for stream, onset in enumerate(onsets):
@@ -174,7 +180,7 @@ def delays(
     raised = test.raised(spliced, patrol)
     raised[np.arange(raised.shape[1])[None] < onsets[:, None]] = False  # an alarm before it is a false one
     found = raised.any(axis=1)
-    waits = np.where(found, (raised.argmax(axis=1) - onsets + 1) / CLIPS_PER_SECOND, np.inf)
+    waits = np.where(found, (raised.argmax(axis=1) - onsets + 1) / test.clips_per_second, np.inf)
     median, p90 = (float(np.quantile(waits, part, method="higher")) for part in (0.5, 0.9))
     share, wrong = float(found.mean()), false_alarms(test, real, patrol).streams_alarmed
     return Delays(
@@ -216,29 +222,25 @@ class Population:
     concentration: float = 6.0
     """of clips around the person's mean: a + b of the beta distribution"""
 
-    def real(self, streams: int, rng: np.random.Generator) -> Floats:
-        """(streams, clips) of ten minutes each."""
+    def real(self, streams: int, clips: int, rng: np.random.Generator) -> Floats:
+        """(streams, clips)."""
         if self.spread:
             strength = self.real_mean * (1 - self.real_mean) / self.spread**2 - 1
             means = rng.beta(self.real_mean * strength, (1 - self.real_mean) * strength, streams)
         else:
             means = np.full(streams, self.real_mean)
         means = np.clip(means, 1e-3, 1 - 1e-3)[:, None]
-        shape = (streams, clips_of(STREAM_S))
+        shape = (streams, clips)
         return rng.beta(means * self.concentration, (1 - means) * self.concentration, shape)
 
-    def forged(self, faces: int, rng: np.random.Generator) -> list[Floats]:
+    def forged(self, faces: int, clips: int, rng: np.random.Generator) -> list[Floats]:
         a, b = self.forged_mean * self.concentration, (1 - self.forged_mean) * self.concentration
-        return list(rng.beta(a, b, (faces, clips_of(max(LENGTHS_S)))))
+        return list(rng.beta(a, b, (faces, clips)))
 
 
-def streams_of(people: Sequence[Floats], streams: int, rng: np.random.Generator) -> Floats:
-    """(streams, clips): ten minutes of one person each, drawn with replacement from that person's clips.
+def streams_of(people: Sequence[Floats], streams: int, clips: int, rng: np.random.Generator) -> Floats:
+    """(streams, clips): one person each, drawn with replacement from that person's clips.
 
     What differs between people stays: their streams are as suspicious as they are.
     """
-    return np.stack([drawn(people[place % len(people)], clips_of(STREAM_S), rng) for place in range(streams)])
-
-
-def clips_of(seconds: float) -> int:
-    return round(seconds * CLIPS_PER_SECOND)
+    return np.stack([drawn(people[place % len(people)], clips, rng) for place in range(streams)])

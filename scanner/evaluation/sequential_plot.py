@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.evaluation.sequential import (
-    CLIPS_PER_SECOND,
     LENGTHS_S,
     Floats,
     Rule,
-    clips_of,
     drawn,
 )
 
@@ -29,19 +27,19 @@ def draw(path: Path, test: Rule, real: Floats, forged: list[Floats], rng: np.ran
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
-    onset = clips_of(60)
+    onset = test.clips(60)
     for length_s in LENGTHS_S:
         spliced = real.copy()
         for stream in spliced:
-            stream[onset : onset + clips_of(length_s)] = drawn(
-                forged[rng.integers(len(forged))], clips_of(length_s), rng
+            stream[onset : onset + test.clips(length_s)] = drawn(
+                forged[rng.integers(len(forged))], test.clips(length_s), rng
             )
         raised = test.raised(spliced)[:, onset:]
-        _share(left, raised[:, : clips_of(40)], f"{length_s:g} s forged")
+        _share(left, raised[:, : test.clips(40)], test, f"{length_s:g} s forged")
     left.set(xlabel="seconds since the forgery began", ylabel="streams that alarmed", title="time to detect")
     left.set_ylim(0, 1)
-    _share(right, test.raised(real), "measured")
-    hours = np.arange(real.shape[1]) / CLIPS_PER_SECOND / 3600
+    _share(right, test.raised(real), test, "measured")
+    hours = np.arange(real.shape[1]) / test.clips_per_second / 3600
     promised = 1 - np.exp(-hours * test.false_alarms_per_1000_h / 1000)
     right.plot(hours * 3600, promised, ":", color="grey", label="promised of faces that keep the bound")
     right.set(xlabel="seconds of a real stream", ylabel="streams that alarmed", title="false alarms")
@@ -53,7 +51,7 @@ def draw(path: Path, test: Rule, real: Floats, forged: list[Floats], rng: np.ran
     plt.close(figure)
 
 
-def _share(axes: Axes, raised: NDArray[np.bool_], name: str) -> None:
+def _share(axes: Axes, raised: NDArray[np.bool_], test: Rule, name: str) -> None:
     shares = np.maximum.accumulate(raised, axis=1).mean(axis=0)
-    seconds = (np.arange(raised.shape[1]) + 1) / CLIPS_PER_SECOND
+    seconds = (np.arange(raised.shape[1]) + 1) / test.clips_per_second
     axes.step(seconds, shares, where="post", label=name)

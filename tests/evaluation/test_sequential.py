@@ -24,9 +24,9 @@ from scanner.core.types import (
 )
 from scanner.evaluation.crops import Item
 from scanner.evaluation.scans import file_scores, people_of
-from scanner.evaluation.sequential import CLIPS_PER_SECOND, Patrol, Population, Rule, delays, false_alarms, garwood, ppv
+from scanner.evaluation.sequential import Patrol, Population, Rule, delays, false_alarms, garwood, ppv
 
-TEST = Rule(null_bound=0.35, false_alarms_per_1000_h=10.0, clear_clips=5)
+TEST = Rule(null_bound=0.35, false_alarms_per_1000_h=10.0, clear_clips=5, clips_per_second=30 / 16)
 
 
 def scanned(stream, sequence, faces):
@@ -81,10 +81,10 @@ def test_faces_that_keep_the_bound_alarm_no_more_often_than_was_asked() -> None:
 def test_a_long_strong_forgery_is_found_and_a_short_one_is_not() -> None:
     rng = np.random.default_rng(3)
     people = Population(real_mean=0.1, spread=0.0, forged_mean=0.8)
-    real, forged = people.real(100, rng), people.forged(20, rng)
+    real, forged = people.real(100, 1125, rng), people.forged(20, 40, rng)
     long, short = (delays(TEST, real, forged, length, rng) for length in (20.0, 2.0))
     assert long.found > 0.95
-    assert 5 < long.median_s <= long.p90_s <= 20 + 1 / CLIPS_PER_SECOND
+    assert 5 < long.median_s <= long.p90_s <= 20 + 1 / TEST.clips_per_second
     assert long.ppv[0.01] == 1.0  # no real stream alarmed
     assert short.found < 0.05
     assert short.median_s is None
@@ -93,7 +93,7 @@ def test_a_long_strong_forgery_is_found_and_a_short_one_is_not() -> None:
 def test_a_patrol_looks_at_a_quarter_until_something_rises_and_finds_it_later() -> None:
     rng = np.random.default_rng(4)
     people = Population(real_mean=0.1, spread=0.0, forged_mean=0.8)
-    real, forged = people.real(60, rng), people.forged(20, rng)
+    real, forged = people.real(60, 1125, rng), people.forged(20, 40, rng)
     patrol = Patrol(inspect_from=2.0, suspected_from=0.6, calm_segments=5)
     assert 0.25 <= false_alarms(TEST, real, patrol).clips_looked_at < 0.3
     assert false_alarms(TEST, real).clips_looked_at == 1.0

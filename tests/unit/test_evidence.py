@@ -34,7 +34,7 @@ def test_a_calm_face_never_gathers_evidence_however_long() -> None:
 
 
 def test_a_forged_face_is_found_within_seconds_after_any_calm_time() -> None:
-    level = alarm_level(10.0)
+    level = alarm_level(10.0, 30 / 16)
     history = evidence_after([0.05] * 2000 + [0.95] * 20)
     alarmed = next(place for place, value in enumerate(history) if value >= level)
     assert 2000 < alarmed < 2016
@@ -63,4 +63,7 @@ def test_a_face_that_keeps_the_bound_alarms_no_oftener_than_promised() -> None:
 
 
 def test_fewer_false_alarms_need_more_evidence() -> None:
-    assert alarm_level(1.0) > alarm_level(10.0) > alarm_level(1000.0) > 0
+    levels = [alarm_level(rate, 30 / 16) for rate in (1.0, 10.0, 1000.0)]
+    assert levels == sorted(levels, reverse=True)
+    assert levels[-1] > 0
+    assert alarm_level(10.0, 30 / 8) > alarm_level(10.0, 30 / 16)  # short clips are looked at more often in an hour
