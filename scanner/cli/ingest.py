@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def ingest(
     urls: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME=]URL…", help="rtmp, rtsp, srt, http(s) (HLS, DASH), udp, tcp, files, pipes."),
+        typer.Argument(metavar="[NAME=]URL…", help="rtmp, rtsp, srt, http(s) (HLS), udp, tcp, files, pipes."),
     ] = None,
     sources: Annotated[
         Path | None, typer.Option("--sources", help="TOML, a table a source; edits are followed.", show_default=False)

@@ -27,11 +27,11 @@ class _Scheme:
     may_listen: bool = False
 
 
-_WEB = ",".join(("hls", "dash", *FORMATS))
+_WEB = ",".join(("hls", *FORMATS))
 _SCHEMES = {
     "rtmp": _Scheme("rtmp,tcp", "flv,live_flv", may_listen=True),
     "rtmps": _Scheme("rtmps,tls,tcp", "flv,live_flv"),
-    "rtsp": _Scheme("rtsp,rtp,udp,tcp", "rtsp,rtp,sdp,mpegts", "rtsp"),
+    "rtsp": _Scheme("rtsp,rtp,udp,tcp", "rtsp,rtp,sdp,mpegts", "rtsp", may_listen=True),
     "rtsps": _Scheme("rtsps,rtp,udp,tls,tcp", "rtsp,rtp,sdp,mpegts", "rtsp"),
     "udp": _Scheme("udp", "mpegts", "mpegts"),
     "tcp": _Scheme("tcp", "mpegts", "mpegts", may_listen=True),
@@ -52,6 +52,10 @@ def address_of(source: SourceSpec) -> Address | Path:
         raise SettingsError(f"source {source.name}: {parts.scheme}:// is not one of {known}")
     if not parts.netloc:
         raise SettingsError(f"source {source.name}: {parts.scheme}:// without a host")
+    if parts.path.endswith(".mpd"):
+        raise SettingsError(
+            f"source {source.name}: PyAV's FFmpeg reads no DASH; give the stream's HLS playlist (.m3u8)"
+        )
     url, listens = _listening(source, scheme)
     return Address(
         url=url,
@@ -95,10 +99,11 @@ def _listening(source: SourceSpec, scheme: _Scheme) -> tuple[str, bool]:
 
 def _options(source: SourceSpec, scheme: _Scheme, *, listens: bool) -> dict[str, str]:
     options = {"format_whitelist": scheme.formats, "protocol_whitelist": scheme.protocols, **_PROBING}
-    if listens and not scheme.relayed:
-        options["listen"] = "1"
     if scheme.container_format == "rtsp":
         options["rtsp_transport"] = source.transport
+        options |= {"rtsp_flags": "listen", "listen_timeout": "86400"} if listens else {}
+    elif listens and not scheme.relayed:
+        options["listen"] = "1"
     return options
 
 

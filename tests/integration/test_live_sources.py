@@ -9,6 +9,8 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from threading import Event, Thread
@@ -171,6 +173,35 @@ def test_an_srt_peer(bus: MoodyBus, tmp_path: Path) -> None:
     url = f"srt://127.0.0.1:{free_port()}"
     segments = pushed(bus, tmp_path, url, "-f", "mpegts", f"{url}?mode=listener")
     assert_no_number_twice(segments)
+
+
+def test_a_push_by_rtsp(bus: MoodyBus, tmp_path: Path) -> None:
+    url = f"rtsp://127.0.0.1:{free_port()}/live"
+    with ingesting(bus, tmp_path, source_of(f"cam={url}?listen=1")):
+        time.sleep(1.5)
+        with encoder("-f", "rtsp", "-rtsp_transport", "tcp", url):
+            wait_until(lambda: len(on_topic(bus)) >= 3)
+    assert_no_number_twice(on_topic(bus))
+
+
+def test_a_finished_playlist_is_read_to_its_end_once(bus: MoodyBus, tmp_path: Path) -> None:
+    web = tmp_path / "web"
+    web.mkdir()
+    (tmp_path / "clip.mp4").write_bytes(draw_video(frames=100, rate=25, gop=25))
+    told = "ffmpeg -v error -nostdin -i ../clip.mp4 -c copy -f hls -hls_time 1 -hls_playlist_type vod a.m3u8"
+    subprocess.run(told.split(), cwd=web, check=True)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(web))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_port}/a.m3u8"
+        with ingesting(bus, tmp_path / "spool", source_of(f"cam={url}")) as ingest:
+            wait_until(lambda: bool(on_topic(bus)) and on_topic(bus)[-1].end_of_stream)
+            time.sleep(1)
+            assert ingest.status.sources()[0]["state"] == "ended"
+        server.shutdown()
+    segments = on_topic(bus)
+    assert [segment.sequence for segment in segments] == list(range(5))  # four of a second, and the end
+    assert [segment.start_ms for segment in segments[:4]] == [0, 1000, 2000, 3000]
 
 
 def test_numbers_go_on_after_the_source_and_after_our_own_restart(bus: MoodyBus, tmp_path: Path) -> None:

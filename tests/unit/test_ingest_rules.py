@@ -58,8 +58,9 @@ def test_listening_is_asked_for_in_the_address() -> None:
     ("url", "told"),
     [
         ("gopher://host/x", "gopher:// is not one of rtmp"),
-        ("rtsp://host/x?listen=1", "rtsp cannot listen"),
+        ("https://host/x?listen=1", "https cannot listen"),
         ("rtmp:///live", "without a host"),
+        ("https://host/x.mpd", "reads no DASH"),
         ("/nowhere/clip.mp4", "No such file"),
     ],
 )
