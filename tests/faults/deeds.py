@@ -17,6 +17,7 @@ from scanner.media.sandbox import allow_processor_time
 from scanner.media.syscalls import MACHINES, Numbers
 
 ERRORS = (OSError, MemoryError, ValueError)
+WRITTEN = Path("/tmp/written-by-a-cell")  # noqa: S108
 NOTHING: Numbers = (0x3FFF, 0x3FFF)
 CLONE_PROCESS = signal.SIGCHLD
 
@@ -55,7 +56,7 @@ def list_the_root() -> None:
 
 
 def write_a_file() -> None:
-    write_to(Path("/tmp/written-by-a-cell"))  # noqa: S108
+    write_to(WRITTEN)
 
 
 def make_a_folder() -> None:
