@@ -19,7 +19,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "chaos"))
 from chaos_worker import Orders, run
-from test_chaos import FORKS, nursery, topics_on  # noqa: F401 – nursery is a fixture
+from test_chaos import FORKS, nursery, topics_on, wait_for_no_lag  # noqa: F401 – nursery is a fixture
 from test_streams_come_and_go import Use
 
 from scanner import wire
@@ -73,7 +73,8 @@ def test_overload_costs_neither_memory_nor_answers(tmp_path: Path, *, live: bool
                     uses.append(Use.of(process.pid))
                     print(f"\n{time.monotonic() - began:.0f} s, {number} segments: {uses[-1]}", end="")
             publisher.flush(30)
-        time.sleep(SHED_AFTER_S)
+        if live:
+            wait_for_no_lag(bus, topics, "g", for_s)
         os.kill(process.pid, signal.SIGTERM)
         process.join(60)
         assert process.exitcode == 0
@@ -86,7 +87,7 @@ def test_overload_costs_neither_memory_nor_answers(tmp_path: Path, *, live: bool
     assert proof.holds, proof.findings[:5]
     assert most - warm.rss_mib < GROWTH_MIB
     if live:
-        assert len(verdicts) > 0.9 * proof.segments, "live streams are kept up with"
+        assert proof.pending == 0
         assert 0 < len(shed) < len(verdicts), "some are looked at, in every stream"
         assert {v.stream_id for v in verdicts if Reason.SHED not in v.reasons} == {f"cam-{n}" for n in range(STREAMS)}
     else:
