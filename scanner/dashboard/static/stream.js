@@ -17,18 +17,27 @@
 
   const dark = () => { probe.style.color = "light-dark(rgb(1,1,1), rgb(2,2,2))"; return getComputedStyle(probe).color === "rgb(2, 2, 2)"; };
   const tracksOf = () => [...new Set(points.flatMap((point) => Object.keys(point.faces)))].slice(-LINES.length);
+  // A face's spans one after the other: clips may overlap, a line may not go back.
+  const stepsOf = (track) => {
+    const steps = [];
+    let until = null;
+    for (const point of points) for (const [start, end, value] of point.faces[track] ?? []) {
+      const from = Math.max(start, until ?? start);
+      if (from < end) steps.push([from, end - 1, value, until !== null && from - until > 5000]); // further apart: nobody looked in between
+      until = Math.max(until ?? end, end);
+    }
+    return steps;
+  };
   const dataOf = (tracks) => {
-    const times = [...new Set(points.flatMap((point) => Object.values(point.faces).flatMap((spans) => spans.flatMap(([start, end]) => [start, end - 1]))))].sort((a, b) => a - b);
+    const steps = tracks.map(stepsOf);
+    const times = [...new Set(steps.flat().flatMap(([from, to, , apart]) => (apart ? [from - 1, from, to] : [from, to])))].sort((a, b) => a - b);
     if (!times.length && points.length) times.push(points[0].start, points.at(-1).end);
     const place = new Map(times.map((time, index) => [time, index]));
-    const lines = tracks.map((track) => {
+    const lines = steps.map((own) => {
       const line = new Array(times.length);
-      let before = null;
-      for (const point of points) for (const [start, end, value] of point.faces[track] ?? []) {
-        if (before !== null && start - before > 5000) line[place.get(start) - 1] ??= null; // nobody looked in between
-        line[place.get(start)] = Math.max(value, line[place.get(start)] ?? 0);
-        line[place.get(end - 1)] = Math.max(value, line[place.get(end - 1)] ?? 0);
-        before = end;
+      for (const [from, to, value, apart] of own) {
+        if (apart) line[place.get(from - 1)] = null;
+        line[place.get(from)] = line[place.get(to)] = value;
       }
       return line;
     });
@@ -68,13 +77,13 @@
       ...size, legend: { markers: { width: 0, fill: (plot, index) => LINES[index - 1][night] } }, cursor: { drag: { x: false, y: false }, points: { show: false } },
       scales: { x: { time: false }, y: { range: [0, 1] } },
       axes: [
-        { stroke: soft, grid, ticks: grid, font, size: 2 * rem, space: 4.5 * rem, values: (_, ticks) => ticks.map((tick) => clock(tick * 1000).replace(/\.\d$/, "")) },
+        { stroke: soft, grid, ticks: grid, font, size: 2 * rem, space: 4.5 * rem, incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200], values: (_, ticks) => ticks.map((tick) => clock(tick * 1000).replace(/\.\d$/, "")) },
         { stroke: soft, grid, ticks: grid, font, size: 2.5 * rem, splits: () => [0, .2, .4, .6, .8, 1], values: (_, ticks) => ticks.map((tick) => tick.toFixed(1)) },
       ],
       series: [
         { label: text("time"), value: (_, value) => (value === null ? "–" : clock(value * 1000)) },
         ...tracks.map((track, index) => ({
-          label: text("face") + " " + track, stroke: LINES[index][night], width: 2.5, dash: DASHES[index], spanGaps: false,
+          label: track, stroke: LINES[index][night], width: 2.5, dash: DASHES[index], spanGaps: false,
           points: { show: false }, value: (_, value) => score(value ?? null),
         })),
       ],
