@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +13,7 @@ from scanner.core.types import Label, Reason, SpanScore, Verdict
 from scanner.core.verdict import Policy, label_of
 
 STRETCH_SHARE = 0.02
-LEAST_CLIPS = 6  # about 3 s at 30 fps
+LEAST_MS = 3_200
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +32,16 @@ class Summary:
     type: Literal["summary"] = "summary"
 
 
-def path_score(scores: Sequence[float]) -> float:
-    """The score of one face over a whole path, from the scores of its clips in time order.
+def path_score(clips: Sequence[SpanScore]) -> float:
+    """The score of one face over a whole path, from its clips in time order; at least one.
 
     A face is as suspicious as its most suspicious stretch: the highest mean, in log-odds, of consecutive clips that
-    make up a fiftieth of its time, at least six clips (about 3 s). So a short forgery in a long video is not averaged
-    away, and no single clip decides. A face with six clips or fewer has the plain mean.
+    make up a fiftieth of its time, at least 3.2 s of them. So a short forgery in a long video is not averaged
+    away, and no single clip decides. A face that is seen for less has the plain mean.
     """
-    odds = [_log_odds(score) for score in scores]
-    width = min(len(odds), max(LEAST_CLIPS, math.ceil(len(odds) * STRETCH_SHARE)))
+    odds = [_log_odds(clip.score) for clip in clips]
+    clip_ms = max(1.0, statistics.median(clip.end_ms - clip.start_ms for clip in clips))
+    width = min(len(odds), max(math.ceil(LEAST_MS / clip_ms), math.ceil(len(odds) * STRETCH_SHARE)))
     sums = list(itertools.accumulate(odds, initial=0.0))
     best = max(sums[end] - sums[end - width] for end in range(width, len(odds) + 1)) / width
     return round(1 / (1 + math.exp(-best)), 6)
@@ -58,7 +60,7 @@ def summarise(uri: str, verdicts: Iterable[Verdict], policy: Policy) -> Summary:
             faces.add(face.track_id)
             if face.score is not None:
                 clips.setdefault(face.track_id, []).extend(face.spans)
-    scores = [path_score([span.score for span in spans]) for spans in clips.values()]
+    scores = [path_score(spans) for spans in clips.values()]
     score = max(scores, default=None)
     return Summary(
         uri=uri,

@@ -8,19 +8,23 @@ from scanner.core.summary import path_score, suspicious_spans
 from scanner.core.types import SpanScore
 
 
+def score_of(scores, clip_ms=533):
+    return path_score([SpanScore(n * clip_ms, (n + 1) * clip_ms, score) for n, score in enumerate(scores)])
+
+
 def test_few_clips_give_their_plain_mean_in_log_odds() -> None:
-    assert path_score([0.5, 0.5, 0.5]) == 0.5
-    assert path_score([0.2, 0.8]) == pytest.approx(0.5)
+    assert score_of([0.5, 0.5, 0.5]) == 0.5
+    assert score_of([0.2, 0.8]) == pytest.approx(0.5)
 
 
 def test_a_short_forgery_in_a_long_video_is_not_averaged_away() -> None:
     calm = [0.02] * 500  # about four and a half minutes
-    assert path_score([*calm, *[0.97] * 12, *calm]) > 0.5 > path_score(calm)
-    assert path_score([*[0.02] * 90, *[0.97] * 10]) == pytest.approx(0.97)
+    assert score_of([*calm, *[0.97] * 12, *calm]) > 0.5 > score_of(calm)
+    assert score_of([*[0.02] * 90, *[0.97] * 10]) == pytest.approx(0.97)
 
 
 def test_one_outlier_does_not_decide() -> None:
-    assert path_score([*[0.02] * 25, 0.99, *[0.02] * 25]) < 0.2
+    assert score_of([*[0.02] * 25, 0.99, *[0.02] * 25]) < 0.2
 
 
 def test_the_score_grows_with_every_clip() -> None:
@@ -28,7 +32,7 @@ def test_the_score_grows_with_every_clip() -> None:
     for place in range(len(calm)):
         raised = [*calm]
         raised[place] = 0.9
-        assert path_score(raised) >= path_score(calm)
+        assert score_of(raised) >= score_of(calm)
 
 
 def test_suspicious_spans_join_where_they_touch() -> None:
@@ -36,3 +40,10 @@ def test_suspicious_spans_join_where_they_touch() -> None:
     # score  .9    .7     .1     .8
     spans = [SpanScore(0, 500, 0.9), SpanScore(500, 1000, 0.7), SpanScore(1000, 1500, 0.1), SpanScore(1500, 2000, 0.8)]
     assert suspicious_spans(spans, 0.5) == (SpanScore(0, 1000, 0.9), SpanScore(1500, 2000, 0.8))
+
+
+def test_short_clips_need_as_much_time_as_long_ones() -> None:
+    calm = [0.02] * 40
+    assert score_of([*calm, *[0.97] * 6, *calm]) > 0.9
+    assert score_of([*calm, *[0.97] * 6, *calm], clip_ms=266) < 0.6
+    assert score_of([*calm, *[0.97] * 13, *calm], clip_ms=266) > 0.9
