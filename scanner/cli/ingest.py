@@ -66,6 +66,9 @@ def ingest(
         serve_metrics(metrics_port)
     with errors.status("starting") as line:
         running.run([source_of(url) for url in urls or ()], sources, stop, lambda: line.update(_line(running)))
+    if left := len(running.spool):
+        told = f"scanner: {left} segments wait in {_plan(chosen).spool} for the next start"
+        errors.print(told, style="yellow", markup=False)
     for source in running.status.sources():
         _say(source, as_json=wants_json(as_json))
 

@@ -162,9 +162,8 @@ class Feed:
         self._began_at = (first.start_ms, first.captured_at_ms or 0)
         codec, size = (pieces.codec, pieces.size) if isinstance(pieces, Pull) else ("", (0, 0))
         self._status.live(self.source.name, codec, size)
-        _log.info(
-            "source_live", source=self.source.name, session=session.name[:8], codec=codec, size="×".join(map(str, size))
-        )
+        facts = {"codec": codec, "size": "×".join(map(str, size))} if codec else {}
+        _log.info("source_live", source=self.source.name, session=session.name[:8], **facts)
 
     def _put(self, segment: Segment) -> None:
         try:
