@@ -278,6 +278,6 @@ def test_ctrl_c_in_the_terminal_prints_nothing_of_the_cells() -> None:
     cells = [int(pid) for pid in parent.stdout.readline().split()]
     time.sleep(0.5)
     os.killpg(parent.pid, signal.SIGINT)
-    _, said = parent.communicate(timeout=10)
+    _, said = parent.communicate(timeout=60)  # a cell that is just starting is waited for
     assert said.count("Traceback") == 1
     until(lambda: not any(alive(pid) for pid in cells), seconds=3)
