@@ -18,7 +18,7 @@ __all__ = ["scan"]
 def __getattr__(name: str) -> Any:
     """Loads the front door when it is used: decoders and models are heavy, `import scanner` is not."""
     if name == "scan":
-        from scanner.assembly.scan import scan  # noqa: PLC0415
+        from scanner.assembly.scan import scan  # noqa: PLC0415 - loaded when asked for: it brings everything
 
         return scan
     raise AttributeError(f"module 'scanner' has no attribute {name!r}")

@@ -18,7 +18,7 @@ from scanner.assembly.scan import assembled, worker_of
 from scanner.bench.usage import Role
 from scanner.bus.broker import LocalBroker
 from scanner.bus.memory import MemoryBus
-from scanner.core.errors import ScannerError, SettingsError
+from scanner.core.errors import ScannerError
 from scanner.ports import Bus
 from scanner.settings import Settings
 from scanner.telemetry import Metrics
@@ -27,6 +27,10 @@ from scanner.wire import Topics
 PARTITIONS = 12
 _READY_S = 60.0
 _ENDING_S = 60.0
+
+
+class WorkersFailedError(ScannerError):
+    """The workers of a run did not come together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ def on_kafka(settings: Settings, workers: int, bootstrap: str | None) -> Iterato
     """Topics of its own on the broker at `bootstrap`, or on one that is started for it, and worker processes.
 
     Raises:
-        ScannerError: a worker ended before it was assigned anything.
+        WorkersFailedError: a worker ended, or was assigned nothing in time.
     """
     with tempfile.TemporaryDirectory(prefix="scanner-bench-") as folder, _broker(Path(folder), bootstrap) as place:
         address, broker_pid = place
@@ -141,15 +145,11 @@ def _await_workers(started: list[subprocess.Popen[bytes]], log: Path) -> None:
     for _ in range(int(_READY_S / 0.2)):
         ended = next((process for process in started if process.poll() is not None), None)
         if ended is not None:
-            raise SettingsError(f"a worker ended with status {ended.returncode}: {_last_line(log)}")
+            raise WorkersFailedError(f"a worker ended with status {ended.returncode}: {_last_line(log)}")
         if log.read_bytes().count(b"partitions_assigned") >= len(started):
             return
         waited.wait(0.2)
-    raise _NotReadyError(f"{len(started)} workers were not all assigned partitions within {_READY_S:g} s")
-
-
-class _NotReadyError(ScannerError):
-    """The group did not come together."""
+    raise WorkersFailedError(f"{len(started)} workers were not all assigned partitions within {_READY_S:g} s")
 
 
 def _last_line(log: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from scanner.cli.common import AsJson, Bootstrap, Exit, SettingsFile, complain, 
 
 if TYPE_CHECKING:
     from scanner.bench.live import LiveFigures
+    from scanner.bench.planning import Costs, Run, Trial
     from scanner.core.types import Verdict
     from scanner.settings import Settings
 
@@ -37,12 +39,11 @@ def plan(
     Exit code 1 when no setting holds the streams within the wanted time.
     """
     import tempfile
-    from dataclasses import asdict
 
-    from scanner.assembly.scan import assembled, core_count
+    from scanner.assembly.scan import assembled
     from scanner.bench.live import run_live
     from scanner.bench.material import profile_named
-    from scanner.bench.planning import best_of, candidates, costs, settings_text, tried, with_candidate
+    from scanner.bench.planning import costs, settings_text, with_candidate
     from scanner.bench.search import most_held
     from scanner.bench.stages import batch_cost
 
@@ -56,37 +57,65 @@ def plan(
                     group.bus, group.topics, made, streams=count, seconds=seconds, roles=group.roles, told=progress
                 )
 
-        trials = []
-        wishes = candidates(core_count(), model or [chosen.scan.model])
-        for trial in tried(run, chosen, wishes, streams=streams, p95_s=p95, tolerance=tolerance):
-            trials.append(trial)
-            if wants_json(as_json):
-                say({"figure": "trial", **asdict(trial)})
-            else:
-                found = trial.candidate
-                typer.echo(
-                    f"{found.model}, {found.cells} cells, {found.score_threads} scoring threads: p95"
-                    f" {trial.figures.latency_ms['p95']:.0f} ms, scores apart by {trial.score_difference:.4f}"
-                    f"{'' if trial.fits else ', does not fit'}"
-                )
-        best = best_of(trials)
-        if best is None:
-            complain(f"{streams} streams are not held within {p95:g} s with any of {len(trials)} settings")
-            raise typer.Exit(Exit.FOUND)
+        best = _best(run, chosen, model or [chosen.scan.model], Wish(streams, p95, tolerance), as_json)
         under = with_candidate(chosen, best.candidate)
         held = most_held(lambda count: run(under, count)[0], streams) if find_max else streams
         with assembled(under) as parts:
-            batch = batch_cost(parts, made)
-        bill = costs(price, held, batch.times_real_time)
+            speed = batch_cost(parts, made).times_real_time
+    text = settings_text(best.candidate, streams, best.figures.latency_ms["p95"])
     if write is not None:
-        write.write_text(settings_text(best.candidate, streams, best.figures.latency_ms["p95"]))
+        write.write_text(text)
+    _tell(best, held, speed, price, costs(price, held, speed), as_json)
+    if not wants_json(as_json):
+        typer.echo(f"settings written to {write}" if write else text)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What has to be held."""
+
+    streams: int
+    p95_s: float
+    tolerance: float
+
+
+def _best(run: Run, settings: Settings, models: list[str], wish: Wish, as_json: bool) -> Trial:
+    """Tries every candidate, telling of each; exits when none fits."""
+    from dataclasses import asdict
+
+    from scanner.assembly.scan import core_count
+    from scanner.bench.planning import best_of, candidates, tried
+
+    trials = []
+    wishes = candidates(core_count(), models)
+    found = tried(run, settings, wishes, streams=wish.streams, p95_s=wish.p95_s, tolerance=wish.tolerance)
+    for trial in found:
+        trials.append(trial)
+        if wants_json(as_json):
+            say({"figure": "trial", **asdict(trial)})
+            continue
+        made = trial.candidate
+        typer.echo(
+            f"{made.model}, {made.cells} cells, {made.score_threads} scoring threads: p95"
+            f" {trial.figures.latency_ms['p95']:.0f} ms, scores apart by {trial.score_difference:.4f}"
+            f"{'' if trial.fits else ', does not fit'}"
+        )
+    best = best_of(trials)
+    if best is None:
+        complain(f"{wish.streams} streams are not held within {wish.p95_s:g} s with any of {len(trials)} settings")
+        raise typer.Exit(Exit.FOUND)
+    return best
+
+
+def _tell(best: Trial, held: int, speed: float, price: float, bill: Costs, as_json: bool) -> None:
+    from dataclasses import asdict
+
     if wants_json(as_json):
-        facts = {"streams_held": held, "times_real_time": batch.times_real_time, "price_per_hour": price}
+        facts = {"streams_held": held, "times_real_time": speed, "price_per_hour": price}
         say({"figure": "plan", **asdict(best.candidate), **facts, **asdict(bill)})
         return
     table_of_live(best.figures)
     typer.echo(
-        f"held: {held} streams; full coverage of archives: {batch.times_real_time:g} × real time. At {price:g} an hour,"
+        f"held: {held} streams; full coverage of archives: {speed:g} × real time. At {price:g} an hour,"
         f" 1,000 hours of live video cost {bill.thousand_stream_hours:g}, of archive {bill.thousand_archive_hours:g}"
     )
-    typer.echo(f"settings written to {write}" if write else settings_text(best.candidate, streams, p95 * 1000))

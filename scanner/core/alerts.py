@@ -39,7 +39,7 @@ def edges(
             track = replace(track, alerted=True)  # noqa: PLW2901 - the loop's own value, passed on
         elif track.alerted and track.calm_clips >= clear_clips:
             alerts.append(_alert(Edge.CLEARED, track, evidence, verdict))
-            track = replace(track, alerted=False, evidence=(), calm_clips=0)  # noqa: PLW2901
+            track = replace(track, alerted=False, evidence=(), calm_clips=0)  # noqa: PLW2901 - the same
         after.append(track)
     over = [_alert(Edge.CLEARED, track, combined(track.evidence), verdict) for track in gone if track.alerted]
     return after, (*alerts, *over)

@@ -72,7 +72,7 @@ def create_app(site: Site) -> Starlette:
             ),
             Middleware(GZipMiddleware, minimum_size=SMALL, compresslevel=4),
         ],
-        exception_handlers={HTTPException: _refused, 500: _broken},  # type: ignore[dict-item]
+        exception_handlers={HTTPException: _refused, 500: _broken},  # type: ignore[dict-item]  # starlette types handlers by the widest exception
     )
     app.state.site = site
     app.state.bell = live.Bell()

@@ -104,7 +104,7 @@ class Tallies:
         return {stage: _quantiles(spent) for stage, spent in self._timings.items() if spent}
 
 
-def _seen(known: dict, what: object, at_ms: int) -> None:  # type: ignore[type-arg]
+def _seen(known: dict, what: object, at_ms: int) -> None:  # type: ignore[type-arg]  # any key will do
     known.pop(what, None)
     known[what] = at_ms
     if len(known) > KINDS_KEPT:

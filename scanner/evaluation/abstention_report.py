@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
 from scanner.evaluation.abstention import COVERAGES, Curve, Judged, balanced_error
+from scanner.plotting import pyplot
 
 
 def facts_of(curves: Sequence[Curve], files: Sequence[Judged], line: float) -> dict[str, Any]:
@@ -35,9 +38,6 @@ def facts_of(curves: Sequence[Curve], files: Sequence[Judged], line: float) -> d
 
 def print_table(curves: Sequence[Curve], files: Sequence[Judged], line: float) -> None:
     """On a terminal."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
     facts = facts_of(curves, files, line)
     console = Console(highlight=False)
     console.print(
@@ -52,11 +52,7 @@ def print_table(curves: Sequence[Curve], files: Sequence[Judged], line: float) -
 
 def draw(path: Path, curves: Sequence[Curve]) -> None:
     """Writes a PNG."""
-    import matplotlib as mpl  # noqa: PLC0415  # slow to import
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
+    plt = pyplot()
     figure, axes = plt.subplots(figsize=(6.5, 4))
     for curve in curves:
         axes.plot(curve.coverage, curve.risk, label=curve.measure.replace("_", " "))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scanner.evaluation.evaluate import Scored
 from scanner.evaluation.metrics import roc, sigmoid
 from scanner.inference.card import Card
+from scanner.plotting import pyplot
 
 
 def write_report(found: dict[str, Any], scored: Scored, card: Card, out: Path) -> None:
@@ -70,11 +71,7 @@ def _two(found: dict[str, Any], first: str, second: str) -> str:
 
 def plots(scores: NDArray[np.float64], chances: NDArray[np.float64], labels: NDArray[np.int64], folder: Path) -> None:
     """plots.png: ROC, histograms of scores, reliability."""
-    import matplotlib as mpl  # noqa: PLC0415  # slow to import
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
+    plt = pyplot()
     fpr, tpr = roc(scores, labels)
     figure, axes = plt.subplots(1, 3, figsize=(13, 4))
     axes[0].plot(fpr, tpr)

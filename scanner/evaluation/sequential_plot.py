@@ -14,6 +14,7 @@ from scanner.evaluation.sequential import (
     Rule,
     drawn,
 )
+from scanner.plotting import pyplot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,11 +22,7 @@ if TYPE_CHECKING:
 
 def draw(path: Path, test: Rule, real: Floats, forged: list[Floats], rng: np.random.Generator) -> None:
     """Writes a PNG of two panels."""
-    import matplotlib as mpl  # noqa: PLC0415  # slow to import
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
+    plt = pyplot()
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
     onset = test.clips(60)
     for length_s in LENGTHS_S:

@@ -27,7 +27,7 @@ def _import_mediapipe() -> Any:
     unused = {name: module for name, module in unused.items() if name not in sys.modules}
     sys.modules.update(unused)
     try:
-        import mediapipe  # noqa: PLC0415
+        import mediapipe  # noqa: PLC0415 - only while the stand-ins are there
     finally:
         for name in unused:
             del sys.modules[name]

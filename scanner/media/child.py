@@ -98,7 +98,7 @@ class Child:
         return f"{how if ended_itself else f'broke the protocol ({cause})'}{said}"
 
     def _listen(self) -> None:
-        assert self._process.stderr is not None  # noqa: S101
+        assert self._process.stderr is not None  # noqa: S101 - it was asked for as a pipe
         with self._process.stderr as stderr:
             while heard := stderr.read(KEPT_STDERR_BYTES):
                 self._last_words += heard

@@ -53,7 +53,7 @@ class Channel:
         if len(text) > LARGEST_MESSAGE_BYTES:
             raise ProtocolError(f"a message of {len(text)} bytes exceeds {LARGEST_MESSAGE_BYTES}")
         for part in (_LENGTH.pack(len(text)) + text, *attached):
-            self._wait(lambda part=part: self._sock.sendall(part))  # type: ignore[misc]
+            self._wait(lambda part=part: self._sock.sendall(part))  # type: ignore[misc]  # mypy cannot infer a lambda's default
 
     def hear(self) -> Message:
         (length,) = _LENGTH.unpack(self.take(_LENGTH.size))
@@ -72,7 +72,7 @@ class Channel:
         buffer = bytearray(size)
         view = memoryview(buffer)
         while view:
-            got = self._wait(lambda view=view: self._sock.recv_into(view))  # type: ignore[misc]
+            got = self._wait(lambda view=view: self._sock.recv_into(view))  # type: ignore[misc]  # the same
             if not got:
                 raise ClosedError("the other side closed the connection")
             view = view[got:]

@@ -127,7 +127,7 @@ def _relayed(program: str, url: str) -> IO[bytes]:
     """The stream as MPEG-TS from an `ffmpeg` that speaks a protocol which ours does not. Dies with this process."""
     told = [program, "-nostdin", "-v", "error", "-i", url, "-map", "0", "-c", "copy", "-f", "mpegts", "pipe:1"]
     relay = subprocess.Popen(told, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0, preexec_fn=_die_too)  # noqa: PLW1509 - no thread was started yet
-    assert relay.stdout is not None  # noqa: S101
+    assert relay.stdout is not None  # noqa: S101 - it was asked for as a pipe
     return relay.stdout
 
 

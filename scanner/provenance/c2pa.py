@@ -61,7 +61,7 @@ def lifting(trust: Path | None) -> Callable[[Path], str | None]:
 
 
 def _context(trust: Path | None) -> object:
-    import c2pa  # noqa: PLC0415
+    import c2pa  # noqa: PLC0415 - an extra
 
     chosen: dict[str, object] = {"verify": {"verify_trust": True, "remote_manifest_fetch": False, "ocsp_fetch": False}}
     if trust is not None:

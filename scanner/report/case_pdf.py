@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from scanner.core.text import visible
+from scanner.plotting import pyplot
 from scanner.report import words
 from scanner.report.case import CasePage
 from scanner.report.model import Thresholds
@@ -20,11 +21,7 @@ _LETTERS = 104  # in a line
 
 def case_pdf(page: CasePage, thresholds: Thresholds) -> bytes:
     """One page, A4."""
-    import matplotlib as mpl  # noqa: PLC0415  # slow to import
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
+    plt = pyplot()
     figure = plt.figure(figsize=_A4)
     score = "" if page.summary.score is None else f", score {page.summary.score:.2f}"
     figure.text(0.08, 0.95, _plain(page.summary.uri), fontsize=15, weight="bold", va="top")

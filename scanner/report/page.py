@@ -60,7 +60,7 @@ def render(
             written_at=written_at,
             failures=failures,
             style=Markup(asset("page.css")),  # noqa: S704 - our own file, no input
-            script=Markup(script),  # noqa: S704
+            script=Markup(script),  # noqa: S704 - the same
             policy=_policy(script),
         )
     )

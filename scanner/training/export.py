@@ -221,7 +221,7 @@ def export(checkpoint: Path, out: Path, store: Path, pack: Path, measured: dict[
     digest = hashlib.sha256(content).hexdigest()
     precision = "int8" if wish.int8_from else "fp32"
     (out / "card.toml").write_text(card_text(out.name, wish.version, digest, spec, found, measured, trained, precision))
-    np.savez_compressed(out / "golden.npz", clips=golden_clips(spec), **outputs)  # type: ignore[arg-type]
+    np.savez_compressed(out / "golden.npz", clips=golden_clips(spec), **outputs)  # type: ignore[arg-type]  # numpy's stub takes a keyword for a flag
     return worst
 
 

@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -156,8 +157,6 @@ def _fit(mask: NDArray[np.float32], draw: Nuisance, face_px: float) -> NDArray[n
 
 def resize_mask(mask: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     """(H, W) scaled to the even sides that `nuisance.resize` gives."""
-    import cv2  # noqa: PLC0415
-
     height, width = (max(round(side * factor / 2) * 2, 32) for side in mask.shape)
     return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
@@ -215,15 +214,13 @@ def main() -> None:
     parser.add_argument("--true-share", type=float, default=TRUE_SHARE)
     args = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    import cv2  # noqa: PLC0415
-
     cv2.setNumThreads(1)
     args.pack.mkdir(parents=True, exist_ok=True)
     nets: tuple[Resynth, ...] = ()
     if args.zoo:
         import torch  # noqa: PLC0415  # only nets need it
 
-        from scanner.training.zoo import open_zoo  # noqa: PLC0415
+        from scanner.training.zoo import open_zoo  # noqa: PLC0415 - it brings torch
 
         torch.set_num_threads(1)
         nets = open_zoo(args.zoo)

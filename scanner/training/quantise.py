@@ -27,7 +27,7 @@ def quantise(graph: Path, out: Path, clips: NDArray[np.uint8]) -> None:
         clips: (n, T, S, S, 3) that the ranges of activations are taken from, real and forged.
     """
     from onnxruntime import quantization as q  # noqa: PLC0415  # it wants onnx, which only training brings
-    from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: PLC0415
+    from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: PLC0415 - the same
 
     with tempfile.TemporaryDirectory() as scratch:
         ready = Path(scratch) / "ready.onnx"
@@ -60,7 +60,7 @@ def sample_of(pack: Path, length: int, count: int = CALIBRATION_CLIPS) -> NDArra
 
 def _kept_in_floats(graph: Path) -> list[str]:
     """The backbone's first convolutions, nodes that look across frames, and those of the map, which people read."""
-    import onnx  # noqa: PLC0415
+    import onnx  # noqa: PLC0415 - only training brings it
 
     nodes = [node for node in onnx.load(str(graph)).graph.node if node.op_type in _OPS]
     first = [node.name for node in nodes if node.op_type == "Conv"][:_IN_FLOATS]

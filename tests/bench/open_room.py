@@ -6,8 +6,8 @@ from scanner.faces.mediapipe import MediapipeDetector
 from scanner.faces.mediapipe import near_and_far as confined
 from scanner.media import landlock, seccomp
 
-seccomp.install = lambda: False  # type: ignore[assignment]
-landlock.open_nothing = lambda: False  # type: ignore[assignment]
+seccomp.install = lambda: False
+landlock.open_nothing = lambda: False
 
 
 def near_and_far() -> tuple[MediapipeDetector, MediapipeDetector]:

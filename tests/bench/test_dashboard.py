@@ -142,7 +142,6 @@ WATCH = """() => {
 }"""
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="no Chromium")
 def test_the_page_paints_at_once_keeps_up_and_does_not_grow(loaded) -> None:
     from playwright.sync_api import sync_playwright
 

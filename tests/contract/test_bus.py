@@ -26,9 +26,9 @@ MakeBus = Callable[[str], Bus]
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.kafka)])
 def make_bus(request: pytest.FixtureRequest) -> MakeBus:
     if request.param == "memory":
-        return lambda start: MemoryBus(start=start)  # type: ignore[arg-type]
+        return lambda start: MemoryBus(start=start)
     address = request.getfixturevalue("kafka_broker").bootstrap
-    return lambda start: KafkaBus(KafkaConfig((address,), start=start, deadline_s=15, session_s=6))  # type: ignore[arg-type]
+    return lambda start: KafkaBus(KafkaConfig((address,), start=start, deadline_s=15, session_s=6))
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_a_key_goes_to_the_partition_that_kafkas_own_clients_choose(bus: Bus, to
     expected = {key: partition_of(key, 4) for key in keys}  # see tests/unit/test_partitions.py
     publish(bus, topic, *((key.decode(), b"x") for key in expected))
     with closing(bus.reader([topic], from_beginning=True)) as reader:
-        got = gather([reader], lambda got: len(got) == len(expected))  # type: ignore[list-item]
+        got = gather([reader], lambda got: len(got) == len(expected))
     assert {d.record.key: d.partition for d in got} == expected
 
 
@@ -199,7 +199,7 @@ def test_outputs_are_there_when_commit_returns(bus: Bus, topic: str, group: str)
         got = take(member, 1)
         member.commit([Record(answers, b"k", b"answer", (("h", b"1"),))], next_offsets(got))
         with closing(bus.reader([answers], from_beginning=True)) as reader:
-            found = gather([reader], bool)  # type: ignore[list-item]
+            found = gather([reader], bool)
     assert [d.record for d in found] == [Record(answers, b"k", b"answer", (("h", b"1"),))]
 
 
@@ -223,7 +223,7 @@ def test_a_commit_that_is_refused_shows_nothing_and_moves_nothing(bus: Bus, topi
             assert sum(bus.lag(topic, group).values()) == 1
             first.commit([Record(answers, b"k", b"afterwards")], {})
     with closing(bus.reader([answers], from_beginning=True)) as reader:
-        found = gather([reader], lambda _: reader.at_end())  # type: ignore[list-item]
+        found = gather([reader], lambda _: reader.at_end())
     assert [d.record.value for d in found] == [b"afterwards"]
 
 
@@ -236,7 +236,7 @@ def test_outputs_to_many_topics_and_partitions_come_together(bus: Bus, topic: st
             outputs = [Record(answers, d.record.key, b"answer") for d in got]
             member.commit([*outputs, *(Record(notes, d.record.key, b"note") for d in got)], next_offsets(got))
     with closing(bus.reader([answers, notes], from_beginning=True)) as reader:
-        found = gather([reader], lambda _: reader.at_end())  # type: ignore[list-item]
+        found = gather([reader], lambda _: reader.at_end())
     assert sorted((d.record.key, d.record.value) for d in found) == sorted(
         (f"{i}".encode(), said) for i in range(20) for said in (b"answer", b"note")
     )
@@ -388,14 +388,14 @@ def test_a_reader_starts_where_it_is_told(bus: Bus, topic: str, *, from_beginnin
     publish(bus, topic, ("k", b"old"))
     with closing(bus.reader([topic], from_beginning=from_beginning)) as reader:
         publish(bus, topic, ("k", b"new"))
-        got = gather([reader], lambda got: len(got) == len(expected))  # type: ignore[list-item]
+        got = gather([reader], lambda got: len(got) == len(expected))
     assert [d.record.value for d in got] == expected
 
 
 def test_a_reader_may_ask_for_some_partitions_only(bus: Bus, topic: str) -> None:
     publish(bus, topic, *((f"{i}", b"x") for i in range(40)))
     with closing(bus.reader([topic], from_beginning=True, partitions=[1, 3])) as reader:
-        got = gather([reader], lambda _: reader.at_end())  # type: ignore[list-item]
+        got = gather([reader], lambda _: reader.at_end())
     assert {d.partition for d in got} == {1, 3}
 
 
@@ -403,7 +403,7 @@ def test_a_reader_knows_when_it_has_read_everything(bus: Bus, topic: str) -> Non
     publish(bus, topic, ("a", b"0"), ("b", b"1"))
     with closing(bus.reader([topic], from_beginning=True)) as reader:
         assert not reader.at_end()
-        gather([reader], lambda got: len(got) == 2)  # type: ignore[list-item]
+        gather([reader], lambda got: len(got) == 2)
         assert reader.at_end()
         publish(bus, topic, ("a", b"2"))
         assert not reader.at_end()

@@ -60,7 +60,7 @@ def test_a_cell_sees_what_this_process_sees(drawing: str, cells: CellPool) -> No
     here_clips, here = seen(InProcessObserver(SPEC, FakeDetector(), FakeDetector()), payload)
     there_clips, there = seen(cells, payload)
     assert replace(there, sandbox=()) == here
-    assert [replace(clip, pixels=None) for clip in there_clips] == [replace(clip, pixels=None) for clip in here_clips]  # type: ignore[arg-type]
+    assert [replace(clip, pixels=None) for clip in there_clips] == [replace(clip, pixels=None) for clip in here_clips]
     for left, right in zip(here_clips, there_clips, strict=True):
         np.testing.assert_array_equal(left.pixels, right.pixels)
 

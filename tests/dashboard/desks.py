@@ -18,7 +18,7 @@ from scanner.core.types import Segment, Source, Verdict
 from scanner.dashboard.site import Site
 from scanner.ports import Record
 
-PASSWORD = "correct horse battery"  # noqa: S105 - of people who live for one test
+PASSWORD = "correct horse battery"
 
 CHEAP = PasswordHasher.from_parameters(CHEAPEST)
 

@@ -67,7 +67,7 @@ class Scanner:
                 main()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-        done = Done(*(stream.buffer.getvalue().decode() for stream in (out, err)))  # type: ignore[attr-defined]
+        done = Done(*(stream.buffer.getvalue().decode() for stream in (out, err)))
         assert (end.value.code or 0) == code, done.stderr
         return done
 

@@ -17,7 +17,7 @@ from scanner.media.sandbox import allow_processor_time
 from scanner.media.syscalls import MACHINES, Numbers
 
 ERRORS = (OSError, MemoryError, ValueError)
-WRITTEN = Path("/tmp/written-by-a-cell")  # noqa: S108
+WRITTEN = Path("/tmp/written-by-a-cell")
 NOTHING: Numbers = (0x3FFF, 0x3FFF)
 CLONE_PROCESS = signal.SIGCHLD
 
@@ -60,7 +60,7 @@ def write_a_file() -> None:
 
 
 def make_a_folder() -> None:
-    Path("/tmp/made-by-a-cell").mkdir(exist_ok=True)  # noqa: S108
+    Path("/tmp/made-by-a-cell").mkdir(exist_ok=True)
 
 
 def run_a_program() -> None:

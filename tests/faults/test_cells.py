@@ -114,7 +114,7 @@ def test_a_sighting_left_half_way_gives_its_cell_up(pool: CellPool) -> None:
     clips = pool.observe(segment_of(draw_video(frames=200)), Mode.FULL).clips()
     next(clips)
     (cell,) = pool._lent
-    clips.close()  # type: ignore[attr-defined]
+    clips.close()
     assert not pool._lent
     assert not alive(cell.child.pid)
     assert len(observed(pool, draw_video())) == 6
@@ -228,7 +228,7 @@ def test_waiting_for_a_cell_is_bounded() -> None:
         next(held)
         with pytest.raises(CellLostError, match=r"no decode cell became free within 0\.3 s"):
             observed(pool, draw_video())
-        held.close()  # type: ignore[attr-defined]
+        held.close()
 
 
 ORPHANED = """

@@ -59,7 +59,7 @@ def canary() -> Iterator[Canary]:
             self.end_headers()
             self.wfile.write(bait)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -200,14 +200,14 @@ def test_the_canary_sings(canary: Canary) -> None:
 FORCED = {"hls": "hls", "concat": "concat", "dash": "dash", "sdp": "sdp"}
 
 
-def forced(format: str, left: str):  # noqa: A002
+def forced(format: str, left: str):
     """av.open as if FFmpeg had taken the bytes for a playlist, without the caution that it has of its own."""
 
     def open_as(media: object, mode: str, options: dict[str, str], **kwargs: object) -> object:
         bold = {"extension_picky": "0", "allowed_extensions": "ALL", "safe": "0"} if format in ("hls", "concat") else {}
         if left == "formats":
             bold["protocol_whitelist"] = "file,http,tcp,udp,rtp,crypto,data"
-        return av.open(media, mode, format=format, options={**options, **bold}, **kwargs)  # type: ignore[call-overload]
+        return av.open(media, mode, format=format, options={**options, **bold}, **kwargs)
 
     return SimpleNamespace(open=open_as, error=av.error, stream=av.stream)
 
@@ -215,7 +215,7 @@ def forced(format: str, left: str):  # noqa: A002
 @pytest.mark.parametrize("format", FORCED)
 @pytest.mark.parametrize("left", ["formats", "protocols"])
 def test_formats_and_protocols_each_keep_a_playlist_from_reaching_out(
-    format: str,  # noqa: A002
+    format: str,
     left: str,
     canary: Canary,
     monkeypatch: pytest.MonkeyPatch,

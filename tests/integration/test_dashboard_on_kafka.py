@@ -16,7 +16,7 @@ from scanner.core.types import Label, Mode, ModelRef, Provenance, Segment, Tally
 from scanner.testing import draw_video
 
 pytestmark = pytest.mark.kafka
-PASSWORD = "correct horse battery"  # noqa: S105 - of somebody who lives for one test
+PASSWORD = "correct horse battery"
 PATIENCE_S = 60.0
 
 

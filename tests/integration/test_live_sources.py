@@ -35,7 +35,6 @@ from scanner.wire import segment_of
 
 TOPIC = "scanner.segments"
 RULES = Rules(segment_s=1.0, stall_s=3.0, longest_pause_s=0.5, end_after_s=60.0, limits=Limits())
-pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg: bash deploy/setup.sh test")
 
 
 class MoodyBus(MemoryBus):

@@ -28,16 +28,14 @@ from scanner.ingest import source_of
 
 __all__ = ["bus"]
 MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
-pytestmark = [
-    pytest.mark.live,
-    pytest.mark.skipif(not MODULE.exists(), reason="apt-get install nginx-core libnginx-mod-rtmp"),
-]
+pytestmark = pytest.mark.live
 
 
 class Nginx:
     """Takes one push by RTMP, serves it by RTMP and HLS."""
 
     def __init__(self, folder: Path) -> None:
+        assert MODULE.exists(), "apt-get install nginx-core libnginx-mod-rtmp"
         self.rtmp, self.http = free_port(), free_port()
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None

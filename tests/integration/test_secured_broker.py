@@ -65,7 +65,7 @@ class Secured:
 
     def as_(self, role: str, **changed: object) -> KafkaBus:
         named = {"username": f"scanner-{role}", "password": f"secret of {role}", **changed}
-        return KafkaBus(replace(self.config, **named))  # type: ignore[arg-type]
+        return KafkaBus(replace(self.config, **named))
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
             security_protocol="SASL_SSL",
             sasl_mechanism="SCRAM-SHA-512",
             username="nobody",
-            password="nothing",  # noqa: S106
+            password="nothing",
             ca_file=papers.authority,
             deadline_s=15,
         )
@@ -210,7 +210,7 @@ def test_who_may_not_join_a_group_cannot_take_its_segments(broker: Secured, role
 
 
 def test_a_wrong_password_is_told_in_one_line(broker: Secured) -> None:
-    bus = broker.as_("tail", deadline_s=4.0, password="a guess")  # noqa: S106
+    bus = broker.as_("tail", deadline_s=4.0, password="a guess")
     with pytest.raises(ScannerError, match="are username and password right"):
         bus.reader([TOPICS.verdicts], from_beginning=True)
 

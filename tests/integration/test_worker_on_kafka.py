@@ -71,8 +71,8 @@ class Hand:
         rules = Rules(self.topics, self.group, None, lookers=4, commit_interval_s=0.05, drain_s=10)
         with pipeline() as parts:
             worker = Worker(self.bus, replace(parts, observer=self.observer), None, Metrics(CollectorRegistry()), rules)
-            worker.assigned = self._told("assigned", worker.assigned)  # type: ignore[method-assign]
-            worker.revoked = self._told("revoked", worker.revoked)  # type: ignore[method-assign]
+            worker.assigned = self._told("assigned", worker.assigned)
+            worker.revoked = self._told("revoked", worker.revoked)
             try:
                 worker.run(self._stop)
             except BaseException as error:  # noqa: BLE001 – told by `leave`

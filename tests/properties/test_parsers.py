@@ -195,7 +195,7 @@ def test_words_of_a_cell(message: Any) -> None:
     """What a cell that was taken over may say of an observation or a clip."""
     for read in (
         lambda: observation_from(Fields(message), Mode.FULL, ()),
-        lambda: clip_from(Fields(message), ClipSpec(), None),  # type: ignore[arg-type]
+        lambda: clip_from(Fields(message), ClipSpec(), None),
     ):
         try:
             read()

@@ -33,7 +33,7 @@ class Shop:
     asked: list[str] = field(default_factory=list)
 
     def web(self, **changed: object) -> Web:
-        return Web([self.host], replace(self.limits, **changed))  # type: ignore[arg-type]
+        return Web([self.host], replace(self.limits, **changed))
 
     def store(self) -> ObjectStore:
         return ObjectStore(https_hosts=[self.host], https_limits=self.limits)
@@ -104,14 +104,14 @@ def server(papers: Certificate) -> Iterator[Shop]:  # noqa: C901
                 pass
             self.close_connection = True
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: object) -> None:
             pass
 
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(papers.chain, papers.key)
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
         listening.daemon_threads = True
-        listening.handle_error = lambda *_: None  # type: ignore[method-assign]
+        listening.handle_error = lambda *_: None
         listening.socket = tls.wrap_socket(listening.socket, server_side=True)
         thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
         thread.start()
@@ -170,7 +170,7 @@ def test_a_name_is_looked_up_once(server: Shop, monkeypatch: pytest.MonkeyPatch)
 
     def rebinding(host: str, *rest: object, **named: object) -> object:
         calls.append(host)
-        return real("127.0.0.1" if calls.count(host) == 1 else "127.0.0.9", *rest, **named)  # type: ignore[arg-type]
+        return real("127.0.0.1" if calls.count(host) == 1 else "127.0.0.9", *rest, **named)
 
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     assert server.web().get(server.uri("a.mp4"), len(PAYLOAD)) == PAYLOAD

@@ -60,7 +60,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
 
         def log_message(
             self,
-            format: str,  # noqa: A002
+            format: str,
             *args: object,
         ) -> None:
             """Quiet."""

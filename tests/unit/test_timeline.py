@@ -35,7 +35,7 @@ def timeline(*, reorders: bool = False) -> Timeline:
 def placed(*told: int | tuple[int | None, int | None], keyframes: tuple[int, ...] = (0,)) -> list[tuple[int, int]]:
     line = timeline()
     packets = [time if isinstance(time, tuple) else (time, time) for time in told]
-    return [line.place(Packet(*packet, is_keyframe=at in keyframes)) for at, packet in enumerate(packets)]  # type: ignore[arg-type]
+    return [line.place(Packet(*packet, is_keyframe=at in keyframes)) for at, packet in enumerate(packets)]
 
 
 HOUR = 3600 * SECOND
@@ -78,7 +78,7 @@ def test_missing_times_are_filled_in_by_the_rate() -> None:
 
 def test_presentation_times_alone_leave_room_for_reordering() -> None:
     line = timeline(reorders=True)
-    times = [line.place(Packet(pts, None)) for pts in (0, 120, 40, 80)]  # type: ignore[arg-type]
+    times = [line.place(Packet(pts, None)) for pts in (0, 120, 40, 80)]
     assert [pts for pts, _ in times] == [0, 120, 40, 80]
     assert all(dts <= pts for pts, dts in times)
     assert [dts for _, dts in times] == sorted({dts for _, dts in times})

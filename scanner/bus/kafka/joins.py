@@ -18,7 +18,7 @@ from kafka.structs import MemberState
 
 def keep_joins(consumer: KafkaConsumer) -> None:
     """To be called before the first poll. Touches private names: they are held by tests/contract/test_bus.py."""
-    consumer._coordinator.__class__ = _Coordinator  # noqa: SLF001
+    consumer._coordinator.__class__ = _Coordinator  # noqa: SLF001 - no public way to choose it
 
 
 class _Coordinator(ConsumerCoordinator):  # type: ignore[misc]  # kafka-python is not typed

@@ -120,8 +120,8 @@ def end(producer: KafkaProducer) -> None:
 
 def give_up(producer: KafkaProducer) -> None:
     """Ends a producer and its thread at once, whatever is under way."""
-    producer._sender.force_close()  # noqa: SLF001
-    producer._sender.wakeup()  # noqa: SLF001
-    producer._sender.join(_CLOSE_S)  # noqa: SLF001
+    producer._sender.force_close()  # noqa: SLF001 - the public close waits without a limit
+    producer._sender.wakeup()  # noqa: SLF001 - the same
+    producer._sender.join(_CLOSE_S)  # noqa: SLF001 - the same
     with suppress(KafkaError):
         producer.close(timeout=0)

@@ -77,7 +77,7 @@ class KafkaTransactor:
                     manager = producer._transaction_manager  # noqa: SLF001 – the public call has no deadline
                     self._wait(producer, manager.send_offsets_to_transaction(dict(offsets), group), deadline)
                 ending = True
-                self._wait(producer, producer._transaction_manager.begin_commit(), deadline)  # noqa: SLF001
+                self._wait(producer, producer._transaction_manager.begin_commit(), deadline)  # noqa: SLF001 - the same
         except ScannerError as error:
             # The broker is told of the end only if it listens; else the next producer tells it.
             self._give_up(abort=not ending and not isinstance(error, BrokerUnavailableError))
@@ -119,7 +119,7 @@ class KafkaTransactor:
 
     @staticmethod
     def _wait(producer: KafkaProducer, result: Any, deadline: float) -> None:
-        producer._sender.wakeup()  # noqa: SLF001
+        producer._sender.wakeup()  # noqa: SLF001 - the same
         if not result.wait(timeout_ms=max(0.0, deadline - time.monotonic()) * 1000):
             raise foreign.KafkaTimeoutError("the transaction's coordinator does not answer")
 
@@ -130,7 +130,7 @@ class KafkaTransactor:
             return
         if abort:
             with suppress(foreign.KafkaError):  # the next producer of this name aborts it
-                self._wait(producer, producer._transaction_manager.begin_abort(), time.monotonic() + _ABORT_S)  # noqa: SLF001
+                self._wait(producer, producer._transaction_manager.begin_abort(), time.monotonic() + _ABORT_S)  # noqa: SLF001 - the same
         give_up(producer)
 
 
