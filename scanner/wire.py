@@ -207,11 +207,30 @@ LIVE_AT = "live-at-ms"
 segment reached its topic; with the record's own time it tells how far behind live the verdict came"""
 
 
-def verdict_record(verdict: Verdict, topic: str, *, at_ms: int, live_at_ms: int | None = None) -> Record:
+WORKER = "scanner-worker"
+"""on verdicts: the worker that answered"""
+CELLS_RESTARTED = "scanner-cells-restarted"
+"""on verdicts: decode cells which that worker has replaced since its start"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """Who answers. It stands in the headers: the same question has the same answer, whoever gives it."""
+
+    worker: str
+    cells_restarted: int
+
+
+def verdict_record(
+    verdict: Verdict, topic: str, *, at_ms: int, live_at_ms: int | None = None, by: Answerer | None = None
+) -> Record:
     record = _json_record(verdict, topic, verdict.stream_id, verdict.verdict_id, Type.VERDICT, at_ms)
-    if live_at_ms is None:
-        return record
-    return replace(record, headers=(*record.headers, (LIVE_AT, str(live_at_ms).encode())))
+    told: list[tuple[str, bytes]] = []
+    if live_at_ms is not None:
+        told.append((LIVE_AT, str(live_at_ms).encode()))
+    if by is not None:
+        told += [(WORKER, by.worker.encode()), (CELLS_RESTARTED, str(by.cells_restarted).encode())]
+    return replace(record, headers=(*record.headers, *told))
 
 
 def alert_record(alert: Alert, topic: str, *, at_ms: int) -> Record:

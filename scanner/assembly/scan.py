@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -164,6 +165,8 @@ def worker_of(settings: Settings, bus: Bus, parts: Assembled, metrics: Metrics) 
         group=settings.kafka.group,
         mode=mode_of(settings, live=True),
         lookers=parts.cell_count + 1,
+        name=settings.kafka.instance or f"{socket.gethostname()}-{os.getpid()}",
+        cells_restarted=lambda: parts.cells.restarts,
         commit_interval_s=worker.commit_interval_ms / 1000,
         pending_bytes=worker.pending_mib * 1024 * 1024,
         drain_s=worker.drain_s,

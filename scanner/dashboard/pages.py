@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from scanner import wire
 from scanner.core.errors import BrokerUnavailableError, ClaimUnavailableError, MediaError, ScannerError
 from scanner.core.text import visible
-from scanner.core.types import Label, Source, Verdict
+from scanner.core.types import Label, Reason, Source, Verdict
 from scanner.dashboard.accounts import Role
 from scanner.dashboard.clips import part
 from scanner.dashboard.feed import now_ms
@@ -114,8 +114,11 @@ def health(request: Request) -> Response:
             "partitions": sorted(tallies.partitions.items()), "rate": tallies.rate(now), "delays": tallies.delays(),
             "verdicts": tallies.verdicts, "unreadable": tallies.unreadable, "streams": len(view.streams),
             "counts": {key.name.lower(): count for key, count in counted(view.streams.values(), now).items()},
+            "workers": [(name, worker, tallies.seats(name)) for name, worker in sorted(tallies.workers.items())],
+            "shed": tallies.abstained[Reason.SHED], "now": now,
             "waiting": view.cases.count(site.reviewers), "seen": view.version,
         }  # fmt: skip
+    facts |= {"fates": site.redriver.fates(), "busy": site.redriver.busy, "stopped": site.redriver.trouble}
     template = "health_now.html" if "hx-request" in request.headers else "health.html"
     return page(request, template, lag=lag, trouble=site.feed.trouble or trouble, **facts)
 

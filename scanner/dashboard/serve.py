@@ -19,6 +19,7 @@ from scanner.dashboard.clips import Clips
 from scanner.dashboard.feed import Feed
 from scanner.dashboard.gauges import DashboardMetrics
 from scanner.dashboard.lag import Lag
+from scanner.dashboard.redriver import Redriver
 from scanner.dashboard.site import Site
 from scanner.dashboard.view import Limits, View
 from scanner.ports import Bus
@@ -46,6 +47,7 @@ def site_for(settings: Settings, bus: Bus, accounts: Accounts | None = None) -> 
         clips=Clips(bus, media_store(settings)),
         accounts=accounts,
         lag=Lag(bus, topics.segments, settings.kafka.group),
+        redriver=Redriver(bus, topics),
         reviewers=ours.reviewers,
         https=ours.https or ours.tls_cert is not None,
         session_s=round(ours.session_hours * 3600),

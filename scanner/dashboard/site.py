@@ -21,6 +21,7 @@ from scanner.dashboard.accounts import Accounts, Role, User
 from scanner.dashboard.clips import Clips
 from scanner.dashboard.feed import Feed
 from scanner.dashboard.lag import Lag
+from scanner.dashboard.redriver import Redriver
 from scanner.dashboard.throttle import Throttle
 from scanner.dashboard.tiles import spark_paths
 from scanner.dashboard.words import LANGUAGES, Words, language_of
@@ -42,6 +43,7 @@ class Site:
     clips: Clips
     accounts: Accounts
     lag: Lag
+    redriver: Redriver
     reviewers: int = 1
     https: bool = False
     session_s: int = 12 * 3600

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from scanner.core.types import Label, ModelRef, Reason, Source, Verdict
+from scanner.wire import Answerer
 
 TIMINGS_KEPT = 2000
 LETTERS_KEPT = 200
@@ -36,6 +37,36 @@ class Partition:
     offset: int
     heard_ms: int
     behind_s: float | None
+    worker: str = ""
+    """who answered; empty when it did not tell"""
+
+
+@dataclass(slots=True)
+class Rate:
+    """Things a second over the last minute."""
+
+    _seconds: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=RATE_S))
+
+    def count(self, at_ms: int) -> None:
+        second = at_ms // 1000
+        if self._seconds and self._seconds[-1][0] >= second:
+            self._seconds[-1] = (self._seconds[-1][0], self._seconds[-1][1] + 1)
+        else:
+            self._seconds.append((second, 1))
+
+    def now(self, now_ms: int) -> float:
+        since = now_ms // 1000 - RATE_S
+        return sum(count for second, count in self._seconds if second > since) / RATE_S
+
+
+@dataclass(slots=True)
+class Worker:
+    """What its verdicts tell of a worker."""
+
+    heard_ms: int
+    cells_restarted: int
+    """since its start"""
+    rate: Rate = field(default_factory=Rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +93,16 @@ class Tallies:
     policies: dict[str, int] = field(default_factory=dict)
     sandboxes: dict[tuple[str, ...], int] = field(default_factory=dict)
     partitions: dict[int, Partition] = field(default_factory=dict)
+    workers: dict[str, Worker] = field(default_factory=dict)
+    """by name, the one that was heard last stands last"""
     letters: deque[Letter] = field(default_factory=lambda: deque(maxlen=LETTERS_KEPT))
     dead: int = 0
     _timings: dict[str, deque[int]] = field(
         default_factory=lambda: {stage: deque(maxlen=TIMINGS_KEPT) for stage in ("queued", "observe", "score", "total")}
     )
-    _seconds: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=RATE_S))
+    _rate: Rate = field(default_factory=Rate)
 
-    def judged(self, verdict: Verdict, at_ms: int, behind_s: float | None) -> None:
+    def judged(self, verdict: Verdict, at_ms: int, behind_s: float | None, by: Answerer | None = None) -> None:
         self.verdicts += 1
         self.labels[verdict.label] += 1
         if verdict.score is None:
@@ -83,12 +116,23 @@ class Tallies:
         for stage, spent in self._timings.items():
             spent.append(getattr(verdict.timing_ms, stage))
         if verdict.source:
-            self.partitions[verdict.source.partition] = Partition(verdict.source.offset, at_ms, behind_s)
-        second = at_ms // 1000
-        if self._seconds and self._seconds[-1][0] >= second:
-            self._seconds[-1] = (self._seconds[-1][0], self._seconds[-1][1] + 1)
-        else:
-            self._seconds.append((second, 1))
+            worker = by.worker if by else ""
+            self.partitions[verdict.source.partition] = Partition(verdict.source.offset, at_ms, behind_s, worker)
+        if by is not None:
+            self._answered(by, at_ms)
+        self._rate.count(at_ms)
+
+    def _answered(self, by: Answerer, at_ms: int) -> None:
+        worker = self.workers.pop(by.worker, None) or Worker(at_ms, 0)
+        worker.heard_ms, worker.cells_restarted = at_ms, by.cells_restarted
+        worker.rate.count(at_ms)
+        self.workers[by.worker] = worker
+        if len(self.workers) > KINDS_KEPT:
+            del self.workers[next(iter(self.workers))]
+
+    def seats(self, worker: str) -> list[int]:
+        """Partitions whose last answer came from this worker."""
+        return sorted(number for number, last in self.partitions.items() if last.worker == worker)
 
     def died(self, letter: Letter) -> None:
         self.dead += 1
@@ -96,8 +140,7 @@ class Tallies:
 
     def rate(self, now_ms: int) -> float:
         """Verdicts a second over the last minute."""
-        since = now_ms // 1000 - RATE_S
-        return sum(count for second, count in self._seconds if second > since) / RATE_S
+        return self._rate.now(now_ms)
 
     def delays(self) -> dict[str, Quantiles]:
         """Stage to seconds, over the last verdicts."""

@@ -15,6 +15,7 @@ from scanner.dashboard.tallies import Letter, Tallies
 from scanner.ports import Delivery
 
 _MESSAGE = 300  # characters of a dead letter's reason
+_NAME = 100  # characters of a worker's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +72,15 @@ class View:
 
     def _judged(self, delivery: Delivery) -> None:
         verdict = wire.verdict_of(delivery.record)
-        live_at_ms = _number(dict(delivery.record.headers), wire.LIVE_AT)
+        headers = dict(delivery.record.headers)
+        live_at_ms = _number(headers, wire.LIVE_AT)
         stream = self.streams.get(verdict.stream_id)
         if stream is None:
             stream = Stream(verdict.stream_id, verdict, deque(maxlen=self._limits.points))
         if not stream.judged(verdict, delivery.source, delivery.timestamp_ms, live_at_ms):
             return
         self._touch(stream)
-        self.tallies.judged(verdict, delivery.timestamp_ms, stream.behind_s)
+        self.tallies.judged(verdict, delivery.timestamp_ms, stream.behind_s, _answerer(headers))
         self.cases.judged(verdict.stream_id, stream.points[-1], delivery.timestamp_ms)
         for alert in self._early.pop(verdict.stream_id, ()):
             stream.alerted(alert)
@@ -137,6 +139,11 @@ def letter_of(delivery: Delivery) -> Letter:
         segment=Source(topic, partition or 0, offset or 0) if told else None,
         place=delivery.source,
     )
+
+
+def _answerer(headers: Mapping[str, bytes]) -> wire.Answerer | None:
+    name = _text(headers, wire.WORKER)[:_NAME]
+    return wire.Answerer(name, _number(headers, wire.CELLS_RESTARTED) or 0) if name else None
 
 
 def _text(headers: Mapping[str, bytes], name: str) -> str:

@@ -36,7 +36,7 @@ class Answering:
         verdict = replace(conclusion.verdict, source=source, timing_ms=timing)
         topics, now = self._rules.topics, now_ms()
         records = (
-            wire.verdict_record(verdict, topics.verdicts, at_ms=now, live_at_ms=_live_at_ms(job, verdict)),
+            wire.verdict_record(verdict, topics.verdicts, at_ms=now, live_at_ms=_live_at_ms(job, verdict), by=self._me()),
             *(wire.alert_record(alert, topics.alerts, at_ms=now) for alert in conclusion.alerts),
             wire.state_record(conclusion.state, topics.states, at_ms=now),
         )
@@ -55,6 +55,9 @@ class Answering:
             score_ms=timing.score,
         )
         return records, conclusion.state
+
+    def _me(self) -> wire.Answerer:
+        return wire.Answerer(self._rules.name, self._rules.cells_restarted())
 
     def refuse(self, debt: Debt, error: ScannerError) -> tuple[Record, ...]:
         """The dead letter of a segment that will not get a verdict."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from scanner.core.types import Mode
@@ -17,6 +18,10 @@ class Rules:
     mode: Mode | None
     """None lets each stream's evidence decide, and takes a stream's segments one after another"""
     lookers: int
+    name: str = ""
+    """of this worker; it stands in the headers of its verdicts"""
+    cells_restarted: Callable[[], int] = lambda: 0
+    """decode cells replaced since the start"""
     commit_interval_s: float = 0.2
     pending_bytes: int = 256 * 1024 * 1024
     drain_s: float = 20.0
