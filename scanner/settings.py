@@ -118,6 +118,9 @@ class WorkerSettings(Section):
     shed_after_s: float | None = Field(
         60.0, gt=0, description="Live segments that are older are answered without a look (`shed`); empty: never."
     )
+    inspect_at_once: int = Field(
+        0, ge=0, description="Most streams inspected at once, the most suspicious first; 0 is two a decode cell."
+    )
     forget_after_s: float = Field(3600.0, gt=0, description="A stream that is silent so long is forgotten.")
     stuck_after_s: float = Field(300.0, gt=0, description="A partition that stands still so long is roused.")
     metrics_port: int | None = Field(

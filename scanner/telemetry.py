@@ -25,7 +25,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from scanner.core.types import Verdict
+from scanner.core.types import Reason, Verdict
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -42,6 +42,12 @@ class Metrics:
         )
         self._frames = Counter("scanner_frames", "Frames, by what became of them.", ["fate"], registry=registry)
         self._abstained = Counter("scanner_abstentions", "Reasons for abstaining.", ["reason"], registry=registry)
+        self._withheld = Counter(
+            "scanner_inspections_withheld",
+            "Segments patrolled although their stream's evidence asked for an inspection.",
+            registry=registry,
+        )
+        self._inspected = Gauge("scanner_streams_inspected", "Streams being inspected.", registry=registry)
         self._alerts = Counter("scanner_alerts", "Edges of the sequential test.", ["edge"], registry=registry)
         self._stage = Histogram(
             "scanner_stage_seconds", "Time a segment spent in a stage.", ["stage"], buckets=SECONDS, registry=registry
@@ -83,6 +89,8 @@ class Metrics:
         if verdict.score is None:
             for reason in verdict.reasons:
                 self._abstained.labels(reason.value).inc()
+        if Reason.INSPECTION_WITHHELD in verdict.reasons:
+            self._withheld.inc()
         timing = verdict.timing_ms
         for stage, spent_ms in (("queued", timing.queued), ("observe", timing.observe), ("score", timing.score)):
             self._stage.labels(stage).observe(spent_ms / 1000)
@@ -92,6 +100,9 @@ class Metrics:
 
     def alerted(self, edge: str) -> None:
         self._alerts.labels(edge).inc()
+
+    def inspected(self, streams: int) -> None:
+        self._inspected.set(streams)
 
     def committed(self, delay_s: float) -> None:
         self._delay.observe(delay_s)

@@ -32,6 +32,7 @@ from scanner.version import code_version
 from scanner.worker import Rules, Worker
 
 GPU_BATCH = 16
+INSPECTED_A_CELL = 2  # 720p30 streams, at a quarter of a core each, leave half of the machine to the patrol
 RECORD_OVERHEAD_BYTES = 4096  # what Kafka's batch format adds to a record, generously
 
 Progress = Callable[[Cut, Answered | Refused], None]
@@ -172,6 +173,7 @@ def worker_of(settings: Settings, bus: Bus, parts: Assembled, metrics: Metrics) 
         drain_s=worker.drain_s,
         patrol_after_s=worker.patrol_after_s,
         shed_after_s=worker.shed_after_s,
+        inspect_at_once=worker.inspect_at_once or INSPECTED_A_CELL * parts.cell_count,
         forget_after_s=worker.forget_after_s,
         stuck_after_s=worker.stuck_after_s,
         largest_record_bytes=largest_record(settings) - RECORD_OVERHEAD_BYTES,

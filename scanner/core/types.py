@@ -51,6 +51,7 @@ class Reason(StrEnum):
     REPEATED_SEQUENCE = "repeated_sequence"
     END_OF_STREAM = "end_of_stream"
     SHED = "shed"
+    INSPECTION_WITHHELD = "inspection_withheld"  # the evidence asked for it, and only a patrol was made
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,8 @@ def conclude(
         reasons.append(Reason.REPEATED_SEQUENCE)
     elif segment.sequence > state.next_sequence:
         reasons.append(Reason.SEQUENCE_GAP)
+    if start.mode is Mode.INSPECT and seen.tally.mode is Mode.PATROL and seen.tally.frames_decoded:
+        reasons.append(Reason.INSPECTION_WITHHELD)
     if segment.end_of_stream and Reason.NO_VIDEO in reasons:
         reasons.append(Reason.END_OF_STREAM)
     known, next_track = _joined(start, segment, seen)

@@ -36,6 +36,7 @@ REASONS: dict[Reason, str] = {
     Reason.REPEATED_SEQUENCE: "A segment arrived again; it was judged by itself.",
     Reason.END_OF_STREAM: "The stream ends here.",
     Reason.SHED: "The machines were overloaded and this live segment was left out.",
+    Reason.INSPECTION_WITHHELD: "The evidence asked for a closer look than the short one that was made.",
 }
 MODES: dict[Mode, str] = {
     Mode.PATROL: "patrol: a short burst at the head of each segment",

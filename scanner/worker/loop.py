@@ -28,6 +28,8 @@ from scanner.core.errors import (
     SegmentInvalidError,
     WorkerStuckError,
 )
+from scanner.core.inspection import Inspections, urgency
+from scanner.core.types import Mode
 from scanner.ledger import Ledger, Payment
 from scanner.pipeline import Look, Pipeline
 from scanner.ports import Bus, Delivery, MediaStore, Place, Record, Subscription
@@ -59,6 +61,7 @@ class Worker:
         self._looker = Looker(pipeline, store)
         self._answering = Answering(pipeline, metrics, rules)
         self._shedding = Shedding(rules.patrol_after_s, rules.shed_after_s)
+        self._inspections = Inspections(rules.inspect_at_once)
         self._watchdog = Watchdog(rules.stuck_after_s)
         self._ledger = Ledger()
         self._streams = Streams()
@@ -136,15 +139,25 @@ class Worker:
 
     def _start(self, lookers: ThreadPoolExecutor) -> None:
         for stream, job in self._streams.startable(together=self._rules.mode is not None):
-            wanted = self._rules.mode or stream.state.mode
-            mode = wanted if self._rules.mode else self._shedding.mode(job.segment, wanted, now_ms())
+            mode = self._rules.mode or self._decided(stream, job)
             if mode is None:
                 job.future = Future()
-                job.future.set_result(unseen(job.segment, wanted))
+                job.future.set_result(unseen(job.segment, stream.state.mode))
             else:
                 job.future = lookers.submit(contextvars.copy_context().run, self._looker.look, job, mode)
             # Not the job itself: it holds the future, and a circle keeps its payload until the collector comes.
             job.future.add_done_callback(partial(self._looked, job.debt.place, job.segment.stream_id))
+
+    def _decided(self, stream: Stream, job: Job) -> Mode | None:
+        """As its evidence asks, where time and the others leave room for it; None: no look at all."""
+        name, now_s = (job.debt.place, job.segment.stream_id), time.monotonic()
+        mode = self._shedding.mode(job.segment, stream.state.mode, now_ms())
+        if mode is Mode.INSPECT and not self._inspections.grant(name, urgency(stream.state), now_s):
+            mode = Mode.PATROL
+        if mode is not Mode.INSPECT:
+            self._inspections.release(name)
+        self._metrics.inspected(self._inspections.count(now_s))
+        return mode
 
     def _looked(self, place: Place, stream_id: str, _: Future[Look]) -> None:
         """On a looker's thread."""

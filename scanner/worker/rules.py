@@ -31,6 +31,8 @@ class Rules:
     """live segments that are older when their turn comes are patrolled only; None: never"""
     shed_after_s: float | None = None
     """… are answered without a look"""
+    inspect_at_once: int | None = None
+    """most streams inspected at once; None: as many as ask"""
     forget_after_s: float = 3600.0
     """what is remembered of a stream that has been silent so long is dropped"""
     stuck_after_s: float = 300.0

@@ -6,7 +6,7 @@ import hashlib
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 import pytest
@@ -18,7 +18,7 @@ from scripted import SPEC, ScriptedObserver, pipeline
 from scanner import wire
 from scanner.bus.memory import MemoryBus
 from scanner.core.errors import ClaimUnavailableError, InferenceError, WorkerStuckError
-from scanner.core.types import Claim, Mode, Segment
+from scanner.core.types import Claim, Mode, Reason, Segment, StreamState
 from scanner.core.verdict import Calibration, Judge, Policy
 from scanner.inference.batcher import Batcher
 from scanner.ledger import Debt
@@ -349,6 +349,59 @@ def test_live_segments_that_come_too_late_are_answered_without_a_look_and_archiv
     assert (verdicts["live"].label.value, verdicts["live"].coverage.frames_decoded) == ("insufficient_evidence", 0)
     assert verdicts["cam-0"].coverage.frames_decoded == 60
     assert verify(bus, TOPICS, "group").holds
+
+
+def watched(streams, sequences, value):
+    """Segments of streams that are all as suspicious as `value` is; one after another."""
+    bus = published([], 1, partitions=2)
+    payload = f"good {value}".encode()
+    digest = hashlib.sha256(payload).hexdigest()
+    for sequence in range(sequences):
+        for stream in range(streams):
+            sent = Segment(f"cam-{stream}", sequence, sequence * 2000, payload, digest)
+            bus.publisher().publish(wire.segment_record(sent, TOPICS.segments))
+    return bus
+
+
+def verdicts_on(bus):
+    found = [wire.verdict_of(delivery.record) for delivery in read(bus, TOPICS.verdicts)]
+    return sorted(found, key=lambda verdict: (verdict.stream_id, verdict.sequence))
+
+
+def test_suspicious_streams_are_inspected_as_far_as_there_is_room_and_the_others_say_that_it_was_withheld() -> None:
+    bus = watched(streams=3, sequences=6, value=15)
+    worked(bus, inspect_at_once=1)
+    said = verdicts_on(bus)
+    withheld = [v for v in said if Reason.INSPECTION_WITHHELD in v.reasons]
+    inspected = [v for v in said if v.coverage.mode is Mode.INSPECT]
+    assert len(said) == 18
+    assert len(withheld) + len(inspected) == 15  # all but the first of each stream, when nothing was known of it
+    assert inspected
+    assert withheld
+    assert {v.coverage.mode for v in withheld} == {Mode.PATROL}
+    assert verify(bus, TOPICS, "group").holds
+
+
+def test_with_room_for_all_nothing_is_withheld() -> None:
+    bus = watched(streams=3, sequences=4, value=15)
+    worked(bus)
+    assert {v.coverage.mode for v in verdicts_on(bus) if v.sequence} == {Mode.INSPECT}
+    assert not [v for v in verdicts_on(bus) if v.reasons]
+
+
+def test_verdicts_follow_from_the_modes_that_they_name_whatever_the_room_was() -> None:
+    bus = watched(streams=3, sequences=6, value=15)
+    worked(bus, inspect_at_once=1)
+    states = {}
+    with pipeline() as parts:
+        for said in verdicts_on(bus):
+            payload = b"good 15"
+            again = Segment(said.stream_id, said.sequence, said.start_ms, payload, hashlib.sha256(payload).hexdigest())
+            state = states.get(said.stream_id, StreamState(said.stream_id))
+            conclusion = parts.answer(state, parts.look(again, said.coverage.mode))
+            states[said.stream_id] = conclusion.state
+            kept = replace(conclusion.verdict, source=said.source, timing_ms=said.timing_ms)
+            assert kept == said
 
 
 def segment(stream, sequence, **more):

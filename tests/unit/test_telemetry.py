@@ -22,7 +22,7 @@ def _own_logs():
     structlog.reset_defaults()
 
 
-UNITS = ("_seconds", "_bytes", "_total", "_info", "_assigned", "_restarted_total")
+UNITS = ("_seconds", "_bytes", "_total", "_info", "_assigned", "_inspected", "_restarted_total")
 
 
 def verdict(**changes):
@@ -66,6 +66,16 @@ def test_abstentions_are_counted_by_reason() -> None:
     reasons = (Reason.NO_FACE, Reason.DECODE_PARTIAL)
     Metrics(registry).judged(verdict(label=Label.INSUFFICIENT_EVIDENCE, score=None, reasons=reasons))
     assert value(registry, "scanner_abstentions_total", reason="no_face") == 1
+
+
+def test_inspections_that_were_withheld_are_counted() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    metrics.judged(verdict(reasons=(Reason.INSPECTION_WITHHELD,)))
+    metrics.judged(verdict())
+    metrics.inspected(3)
+    assert value(registry, "scanner_inspections_withheld_total") == 1
+    assert value(registry, "scanner_streams_inspected") == 3
 
 
 def test_a_revoked_partition_no_longer_falls_behind() -> None:
