@@ -264,5 +264,4 @@ def set_up_logs(level: str, form: Literal["auto", "console", "json"]) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.getLogger("kafka").setLevel(logging.ERROR)  # its warnings speak of its own event loop, not of the broker
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")

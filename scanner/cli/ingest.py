@@ -40,7 +40,6 @@ def ingest(
     rtmp://0.0.0.0:1935/live/key?listen=1 and srt://0.0.0.0:9000?mode=listener wait for a push. Segments wait on disk
     while the broker is away; what does not fit is lost, oldest first, and counted.
     """
-    import logging
     import signal
     from threading import Event
 
@@ -54,7 +53,6 @@ def ingest(
         raise SettingsError("nothing to ingest: give [NAME=]URL… or --sources FILE")
     flags = {"kafka.bootstrap_servers": bootstrap, "ingest.segment_s": segment, "ingest.spool_dir": spool}
     chosen = settings_from(settings, **{name.replace(".", "_", 1): value for name, value in flags.items()})
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # an outage is told once, by ourselves
     bus = kafka_bus(chosen)
     _find_topic(bus, topics_of(chosen).segments)
     claims = ClaimRule(media_store(chosen), chosen.claims.inline_limit_bytes, chosen.claims.write_to)

@@ -16,6 +16,7 @@ from typing import Any
 
 from scanner.assembly.bus import kafka_bus, media_store, topics_of
 from scanner.assembly.scan import assembled, mode_of, policy_of
+from scanner.bus.waiting import insisted
 from scanner.cli.common import complain
 from scanner.cli.publish import plan_of
 from scanner.cli.publishing import publish_all
@@ -38,7 +39,8 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 def publish_archive(items: Sequence[Item], settings: Settings, out: Path, speed: str, at_once: int) -> dict[str, Any]:
     """Everything not published before; a stream that somebody died over goes on where the topic ends.
 
-    Raises BrokerUnavailableError, TopicMissingError, SettingsError.
+    A broker that is away at the start is waited for. Raises BrokerUnavailableError when it goes away later,
+    TopicMissingError, SettingsError.
     """
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -50,12 +52,17 @@ def publish_archive(items: Sequence[Item], settings: Settings, out: Path, speed:
     began_s = time.monotonic()
     try:
         left = [item for item in items if item.stream_id not in journal.done]
-        plan = replace(plan, after=_on_topic(bus, topic, journal))
+        reached = insisted(lambda: (bus.publisher(), _on_topic(bus, topic, journal)), stop)
+        if reached is None:
+            return _total(items, journal, before, topic, began_s)
+        publisher, after = reached
         journal.begin([item.stream_id for item in left], time.time_ns() // 1_000_000)
         streams = {str(item.path): item for item in left}
-        with closing(bus.publisher()) as publisher:
+        with closing(publisher):
             inputs = [Input(item.path, item.stream_id) for item in left]
-            for outcome in publish_all(inputs, plan, publisher, media_store(settings), stop, at_once=at_once):
+            for outcome in publish_all(
+                inputs, replace(plan, after=after), publisher, media_store(settings), stop, at_once=at_once
+            ):
                 if isinstance(outcome, Failure):
                     item = streams[outcome.uri]
                     journal.finish(
@@ -67,6 +74,10 @@ def publish_archive(items: Sequence[Item], settings: Settings, out: Path, speed:
                     journal.finish(done, [json.dumps(asdict(outcome)).encode()])
     finally:
         journal.close()
+    return _total(items, journal, before, topic, began_s)
+
+
+def _total(items: Sequence[Item], journal: Journal, before: set[str], topic: str, began_s: float) -> dict[str, Any]:
     here = [journal.done[item.stream_id] for item in items if item.stream_id in journal.done]
     return {
         "type": "replayed",

@@ -20,6 +20,7 @@ from functools import partial
 import structlog
 
 from scanner import wire
+from scanner.bus.waiting import insisted
 from scanner.core.errors import (
     BrokerUnavailableError,
     Disposition,
@@ -84,8 +85,11 @@ class Worker:
             lookers.shutdown(wait=False, cancel_futures=True)
 
     def _belong(self, stop: threading.Event, lookers: ThreadPoolExecutor) -> None:
-        """One membership."""
-        subscription = self._bus.subscribe([self._rules.topics.segments], self._rules.group, self)
+        """One membership, as soon as there is a broker to have it with."""
+        topics, group = [self._rules.topics.segments], self._rules.group
+        subscription = insisted(partial(self._bus.subscribe, topics, group, self), stop, self._metrics.pulse.turn)
+        if subscription is None:
+            return
         try:
             while not stop.is_set():
                 self._step(subscription, lookers)
@@ -96,6 +100,7 @@ class Worker:
             self._streams.hand_back(begun=True)
             subscription.close()
             self._forget(self._streams.places)
+            self._metrics.assigned(0)
             self._paused = False
 
     # The loop.
@@ -262,8 +267,11 @@ class Worker:
     def _heal(self, subscription: Subscription, place: Place, remedy: Remedy) -> None:
         if remedy is Remedy.SEEK:
             self._forget([place])
-            subscription.rewind([place])
-            self.assigned([place])
+            try:
+                subscription.rewind([place])
+                self.assigned([place])
+            except BrokerUnavailableError as error:
+                raise _RejoinError from error
         elif remedy is Remedy.REJOIN:
             raise _RejoinError
         elif remedy is Remedy.END:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import sys
 import threading
 from dataclasses import dataclass
 from multiprocessing.synchronize import Event
@@ -16,12 +15,9 @@ from scripted import pipeline
 from scanner import wire
 from scanner.bus.kafka import KafkaBus, KafkaConfig
 from scanner.bus.kafka.transactor import KafkaTransactor
-from scanner.core.errors import BrokerUnavailableError
 from scanner.telemetry import Metrics, set_up_logs
 from scanner.worker import Rules, Worker, loop
 
-NO_BROKER = 3
-"""exit code of a worker that was started while the broker was away"""
 POINTS = ("restoring", "polled", "looking", "judged", "sent", "offsets", "ended", "paid")
 
 
@@ -72,10 +68,7 @@ def run(orders: Orders, ready: Event) -> None:
         shed_after_s=orders.shed_after_s,
     )
     with pipeline() as parts:
-        try:
-            Worker(KafkaBus(config), parts, None, Metrics(CollectorRegistry()), rules).run(stop)
-        except BrokerUnavailableError:
-            sys.exit(NO_BROKER)
+        Worker(KafkaBus(config), parts, None, Metrics(CollectorRegistry()), rules).run(stop)
 
 
 def _arm(point: str, passes: int) -> None:

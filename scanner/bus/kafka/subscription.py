@@ -7,6 +7,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
@@ -18,7 +19,7 @@ from scanner.bus.kafka.errors import ours
 from scanner.bus.kafka.joins import keep_joins
 from scanner.bus.kafka.records import delivery_of, place_of
 from scanner.bus.kafka.transactor import KafkaTransactor, UndecidedError
-from scanner.core.errors import MembershipLostError
+from scanner.core.errors import BrokerUnavailableError, MembershipLostError
 from scanner.ports import Assignments, Delivery, Place, Record
 
 _LEAVE_S = 5.0
@@ -44,16 +45,28 @@ class KafkaSubscription:
         self._transactor = KafkaTransactor(config, f"{group}.{config.instance or uuid.uuid4()}")
         self._paused: set[Place] = set()
         self._fetched: dict[TopicPartition, list[Any]] = {}
+        self._undecided: dict[Place, int] = {}
+        """offsets of a commit of which nobody knows whether it happened"""
         if config.instance is not None:
             # What this slot's last process left open holds up the states that are read when partitions come.
             self._transactor.fence(time.monotonic() + config.deadline_s)
-        self._undecided: dict[Place, int] = {}
-        """offsets of a commit of which nobody knows whether it happened"""
         self._alive_at = time.monotonic()
-        with ours(f"join group {group}"):
-            self._consumer = KafkaConsumer(**config.member(group))
-            keep_joins(self._consumer)
-            self._moves = _Moves(self._consumer)
+        try:
+            with ours(f"join group {group}"):
+                self._consumer = KafkaConsumer(**config.member(group))
+        except BaseException:
+            self._transactor.close()
+            raise
+        try:
+            self._join()
+        except BaseException:
+            self.close()
+            raise
+
+    def _join(self) -> None:
+        keep_joins(self._consumer)
+        self._moves = _Moves(self._consumer)
+        with ours("join the group"):
             self._consumer.subscribe(self._topics, listener=self._moves)
             # A leader that joins before it knows the partitions deals out none, and kafka-python may never notice.
             self._ask_the_broker()
@@ -119,7 +132,8 @@ class KafkaSubscription:
                 self._consumer.seek(place, starts[place] if committed is None else committed)
 
     def close(self) -> None:
-        with ours("leave the group"):
+        """Without a word to a broker that is away: the session runs out."""
+        with suppress(BrokerUnavailableError), ours("leave the group"):
             self._consumer.close(autocommit=False, timeout_ms=int(min(_LEAVE_S, self._config.deadline_s) * 1000))
         self._transactor.close()
 
