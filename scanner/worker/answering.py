@@ -36,7 +36,9 @@ class Answering:
         verdict = replace(conclusion.verdict, source=source, timing_ms=timing)
         topics, now = self._rules.topics, now_ms()
         records = (
-            wire.verdict_record(verdict, topics.verdicts, at_ms=now, live_at_ms=_live_at_ms(job, verdict), by=self._me()),
+            wire.verdict_record(
+                verdict, topics.verdicts, at_ms=now, live_at_ms=_live_at_ms(job, verdict), by=self._me()
+            ),
             *(wire.alert_record(alert, topics.alerts, at_ms=now) for alert in conclusion.alerts),
             wire.state_record(conclusion.state, topics.states, at_ms=now),
         )

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -21,7 +18,11 @@ from scripted import pipeline, record
 from scanner import wire
 from scanner.bus.broker import LocalBroker
 from scanner.bus.kafka import KafkaBus, KafkaConfig
+from scanner.cli import replay_topic
+from scanner.cli.replay_topic import publish_archive
 from scanner.ports import TopicPlan
+from scanner.replay.items import items_of
+from scanner.settings import Settings
 from scanner.telemetry import Metrics
 from scanner.testing import draw_video
 from scanner.verify import verify
@@ -123,29 +124,25 @@ def test_a_worker_that_waits_leaves_at_once(broker: LocalBroker, topics: wire.To
     assert time.monotonic() - began < 2
 
 
-def test_an_archive_waits_for_the_broker_to_publish_to(
-    broker: LocalBroker, topics: wire.Topics, tmp_path: Path
-) -> None:
+@pytest.fixture
+def archive(broker: LocalBroker, topics: wire.Topics, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Settings of a replay to the topic, which hears of an absent broker within two seconds."""
+    impatient = KafkaBus(KafkaConfig((broker.bootstrap,), deadline_s=2))
+    monkeypatch.setattr(replay_topic, "kafka_bus", lambda _: impatient)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield Settings(topics={"segments": topics.segments})
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_an_archive_waits_for_the_broker_to_publish_to(broker: LocalBroker, archive: Settings, tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(draw_video(frames=50, gop=25))
-    command = [sys.executable, "-m", "scanner", "replay", str(tmp_path / "a.mp4"), "--to", "kafka", "--json"]
-    environment = {
-        **os.environ,
-        "SCANNER_KAFKA__BOOTSTRAP_SERVERS": broker.bootstrap,
-        "SCANNER_TOPICS__SEGMENTS": topics.segments,
-    }
-    waiting = [
-        subprocess.Popen(
-            [*command, "--out", str(tmp_path / name)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        for name in ("goes on", "gives up")
-    ]
-    for process in waiting:
-        assert process.stderr
-        while b"waiting_for_broker" not in (said := process.stderr.readline()):
-            assert said, "it ended"
-    waiting[1].send_signal(signal.SIGTERM)
-    told, _ = waiting[1].communicate(timeout=15)
-    assert (waiting[1].returncode, json.loads(told)["stopped"]) == (3, True)
-    broker.start()
-    told, _ = waiting[0].communicate(timeout=60)
-    assert (waiting[0].returncode, json.loads(told)["done"]) == (0, 1)
+    items = items_of([str(tmp_path / "a.mp4")], None)
+    threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    began = time.monotonic()
+    told = publish_archive(items, archive, tmp_path / "out", "max", 1)
+    assert time.monotonic() - began < 5
+    assert (told["done"], told["stopped"]) == (0, True)
+    threading.Timer(1, broker.start).start()
+    told = publish_archive(items, archive, tmp_path / "out", "max", 1)
+    assert (told["done"], told["stopped"]) == (1, False)

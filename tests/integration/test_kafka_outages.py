@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -206,3 +209,20 @@ def test_a_password_opens_and_a_wrong_one_is_asked_about(guarded: LocalBroker) -
         assert [d.record.value for d in take(member, 1)] == [b"v"]
     with pytest.raises(BrokerUnavailableError, match="are username and password right"):
         bus("wrong").create({"t": TopicPlan(1)})
+
+
+def test_asking_in_vain_leaves_no_thread_and_no_descriptor() -> None:
+    bus = KafkaBus(KafkaConfig(("127.0.0.1:1",), deadline_s=0.2, instance="slot"))
+    asked = (lambda: bus.subscribe(["t"], "g"), bus.publisher, lambda: bus.reader(["t"], from_beginning=True))
+    before = held()
+    for ask in asked * 5:
+        with pytest.raises(BrokerUnavailableError):
+            ask()
+    after = held()
+    assert after[0] <= before[0]
+    assert after[1] <= before[1] + 1
+
+
+def held() -> tuple[int, int]:
+    gc.collect()  # sockets that were refused are left to it
+    return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))

@@ -12,6 +12,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from kafka.protocol.consumer import IsolationLevel, OffsetSpec
 
+from scanner.bus.kafka.clients import made
 from scanner.bus.kafka.config import KafkaConfig
 from scanner.bus.kafka.errors import ours, translated
 from scanner.bus.kafka.publisher import KafkaPublisher
@@ -125,7 +126,7 @@ class KafkaBus:
 
     @contextmanager
     def _admin(self, doing: str) -> Iterator[KafkaAdminClient]:
-        with ours(f"{doing}{self._hint()}"), KafkaAdminClient(**self._config.client()) as admin:
+        with ours(f"{doing}{self._hint()}"), made(KafkaAdminClient, self._config.client()) as admin:
             yield admin
 
     def _hint(self) -> str:

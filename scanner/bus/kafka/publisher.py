@@ -11,6 +11,7 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from scanner.bus.kafka.clients import made
 from scanner.bus.kafka.config import KafkaConfig
 from scanner.bus.kafka.errors import ours, translated
 from scanner.core.errors import BrokerUnavailableError, ScannerError
@@ -76,7 +77,7 @@ class KafkaPublisher:
 
     def _connected(self) -> KafkaProducer:
         with ours(f"reach {', '.join(self._config.bootstrap_servers)}"):
-            return KafkaProducer(**self._config.producer())
+            return made(KafkaProducer, self._config.producer())
 
     def _reserve(self, size: int) -> None:
         deadline = time.monotonic() + self._config.deadline_s

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from kafka import KafkaConsumer, TopicPartition
 
+from scanner.bus.kafka.clients import made
 from scanner.bus.kafka.config import KafkaConfig
 from scanner.bus.kafka.errors import ours
 from scanner.bus.kafka.records import delivery_of
@@ -32,7 +33,15 @@ class KafkaReader:
         self._places = list(places)
         self._alive_at = time.monotonic()
         with ours("read"):
-            self._consumer = KafkaConsumer(**config.consumer(), auto_offset_reset="earliest")
+            self._consumer = made(KafkaConsumer, {**config.consumer(), "auto_offset_reset": "earliest"})
+        try:
+            self._begin(from_beginning=from_beginning, since_ms=since_ms)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, *, from_beginning: bool, since_ms: int | None) -> None:
+        with ours("read"):
             self._consumer.assign(self._places)
             # The end is the one of this moment: what is published from now on is read.
             starts = self._edges(from_beginning=from_beginning)
@@ -78,7 +87,7 @@ def fetched(config: KafkaConfig, source: Source) -> Delivery | None:
     """The one record at these coordinates, if it is still there."""
     place = TopicPartition(source.topic, source.partition)
     with ours(f"fetch {source.topic}/{source.partition}/{source.offset}"):
-        consumer = KafkaConsumer(**config.consumer(), auto_offset_reset="earliest")
+        consumer = made(KafkaConsumer, {**config.consumer(), "auto_offset_reset": "earliest"})
         try:
             consumer.assign([place])
             first = consumer.beginning_offsets([place], timeout_ms=config.deadline_ms // 2)[place]

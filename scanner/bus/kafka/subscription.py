@@ -14,6 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
+from scanner.bus.kafka.clients import made
 from scanner.bus.kafka.config import KafkaConfig
 from scanner.bus.kafka.errors import ours
 from scanner.bus.kafka.joins import keep_joins
@@ -53,7 +54,7 @@ class KafkaSubscription:
         self._alive_at = time.monotonic()
         try:
             with ours(f"join group {group}"):
-                self._consumer = KafkaConsumer(**config.member(group))
+                self._consumer = made(KafkaConsumer, config.member(group))
         except BaseException:
             self._transactor.close()
             raise

@@ -18,6 +18,7 @@ from kafka import KafkaProducer, TopicPartition
 from kafka import errors as foreign
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
+from scanner.bus.kafka.clients import made
 from scanner.bus.kafka.config import KafkaConfig
 from scanner.bus.kafka.errors import ours
 from scanner.bus.kafka.publisher import end, give_up, size_of
@@ -91,7 +92,7 @@ class KafkaTransactor:
         left_ms = max(1, int((deadline - time.monotonic()) * 1000))
         with _ours(f"begin transactions as {self._name}"):
             within = {"bootstrap_timeout_ms": left_ms, "max_block_ms": left_ms}
-            self._producer = KafkaProducer(**{**self._config.transactional(self._name), **within})
+            self._producer = made(KafkaProducer, {**self._config.transactional(self._name), **within})
             try:
                 self._producer.init_transactions()
             except BaseException:
