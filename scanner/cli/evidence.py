@@ -1,4 +1,4 @@
-"""`scanner evidence simulate|measure|abstain|compare`: what verdicts are worth, before anybody relies on them."""
+"""`scanner evidence simulate|measure|splice|abstain|compare`: what verdicts are worth."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scanner.cli.common import AsJson, ModelName, SettingsFile, settings_from, wants_json, write_line
+from scanner.cli.splice import splice
 from scanner.core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from scanner.settings import Settings
 
 app = typer.Typer(help="What verdicts are worth: in time, under abstention, at less coverage.", no_args_is_help=True)
+app.command()(splice)
 
 Streams = Annotated[int, typer.Option(min=10, help="Streams of ten minutes.")]
 Rate = Annotated[float | None, typer.Option("--false-alarms", help="Per 1,000 hours of a face; unset: the settings'.")]

@@ -181,16 +181,21 @@ def delays(
     raised[np.arange(raised.shape[1])[None] < onsets[:, None]] = False  # an alarm before it is a false one
     found = raised.any(axis=1)
     waits = np.where(found, (raised.argmax(axis=1) - onsets + 1) / test.clips_per_second, np.inf)
-    median, p90 = (float(np.quantile(waits, part, method="higher")) for part in (0.5, 0.9))
     share, wrong = float(found.mean()), false_alarms(test, real, patrol).streams_alarmed
     return Delays(
         length_s=length_s,
         streams=len(real),
         found=share,
-        median_s=median if np.isfinite(median) else None,
-        p90_s=p90 if np.isfinite(p90) else None,
+        median_s=censored(waits, 0.5),
+        p90_s=censored(waits, 0.9),
         ppv={p: ppv(p, share, wrong) for p in PREVALENCES},
     )
+
+
+def censored(waits: Floats, part: float) -> float | None:
+    """A quantile of waits of which those without an end are infinite; None where it falls among them."""
+    wait = float(np.quantile(waits, part, method="higher"))
+    return wait if np.isfinite(wait) else None
 
 
 def ppv(prevalence: float, true_rate: float, false_rate: float) -> float:

@@ -5,6 +5,6 @@
 It lets everybody see a scan at work without a clip of their own. It is an illustration, not a benchmark.
 """
 
-from scanner.sample.draw import draw_sample
+from scanner.sample.draw import draw_sample, encode
 
-__all__ = ["draw_sample"]
+__all__ = ["draw_sample", "encode"]

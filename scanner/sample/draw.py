@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -53,7 +53,7 @@ def draw_sample(
     frames = round(seconds * fps)
     times = (frame / fps for frame in range(frames))
     pictures = (studio.picture(t, forged=forged and any(start <= t < end for start, end in spans)) for t in times)
-    _encode(path, pictures, fps, size)
+    encode(path, pictures, fps, size)
 
 
 class Studio:
@@ -108,7 +108,8 @@ class _Noise:
         return cast(NDArray[np.int16], np.rint(grains).astype(np.int16))
 
 
-def _encode(path: Path, pictures: Iterator[Pixels], fps: int, size: tuple[int, int]) -> None:
+def encode(path: Path, pictures: Iterable[Pixels], fps: int, size: tuple[int, int]) -> None:
+    """(H, W, 3) RGB pictures to H.264 in MP4, as a live encoder would send them; `size` is width and height."""
     bit_rate = round(size[0] * size[1] * fps * BITS_PER_PIXEL)
     gop = max(1, round(GOP_S * fps))
     with av.open(str(path), "w", format="mp4") as container:
