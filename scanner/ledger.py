@@ -50,6 +50,14 @@ class Payment:
         return [record for debt in self.debts for record in debt.outputs or ()]
 
 
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What waits of one topic."""
+
+    count: int
+    bytes: int
+
+
 class Ledger:
     """Feed `take`, settle debts, collect `payable`, confirm with `paid`."""
 
@@ -112,6 +120,11 @@ class Ledger:
     def owing(self, place: Place) -> int:
         """Segments of one partition that wait for their answer or its commit."""
         return len(self._owed.get(place, ()))
+
+    def owed(self, topic: str) -> Owed:
+        """Of all its partitions."""
+        debts = [debt for (name, _), owed in self._owed.items() if name == topic for debt in owed]
+        return Owed(len(debts), sum(debt.size for debt in debts))
 
     def __len__(self) -> int:
         return sum(len(owed) for owed in self._owed.values())

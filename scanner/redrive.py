@@ -3,9 +3,9 @@
     dead letter ──┬─ its segment has a verdict meanwhile ──▶ left alone
                   ├─ was redriven before ──────────────────▶ left alone
                   ├─ its bytes are nowhere any more ───────▶ told
-                  └─ else ──▶ segments topic, with `scanner-redriven-from: topic/partition/offset`
+                  └─ else ──▶ the topic it came by, with `scanner-redriven-from: topic/partition/offset`
 
-What was redriven stands on the segments topic itself, so that a redrive that was interrupted is simply run again.
+What was redriven stands on that topic itself, so that a redrive that was interrupted is simply run again.
 """
 
 from __future__ import annotations
@@ -104,7 +104,8 @@ def redrive(
     if not waiting:
         return
     since_ms = min(letter.at_ms for letter in waiting)
-    before = {name for each in _everything(bus, topics.segments, since_ms) if (name := redriven_from(each.record))}
+    asked = (each for topic in topics.asked for each in _everything(bus, topic, since_ms))
+    before = {name for each in asked if (name := redriven_from(each.record))}
     answered = _answered(bus, topics, since_ms)
     with closing(bus.publisher()) as publisher:
         for letter in waiting:
@@ -155,9 +156,11 @@ def _answers(verdict: Verdict, letter: Letter) -> bool:
 
 def _segment(bus: Bus, topics: wire.Topics, letter: Letter) -> Record | None:
     """The record as it came, marked; None when its bytes are nowhere any more."""
+    came_by = letter.rejected.source.topic
+    topic = came_by if came_by in topics.asked else topics.segments
     if letter.rejected.omitted_bytes is None:
-        return redriven_record(letter.record, topics.segments, letter.name, at_ms=time.time_ns() // 1_000_000)
+        return redriven_record(letter.record, topic, letter.name, at_ms=time.time_ns() // 1_000_000)
     original = bus.fetch(letter.rejected.source)
     if original is None:
         return None
-    return redriven_record(original.record, topics.segments, letter.name, at_ms=time.time_ns() // 1_000_000)
+    return redriven_record(original.record, topic, letter.name, at_ms=time.time_ns() // 1_000_000)

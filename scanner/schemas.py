@@ -39,7 +39,7 @@ def documents() -> dict[str, str]:
 
 def asyncapi() -> Json:
     """The topics as an AsyncAPI 3.0 document, seen from a worker: it receives segments and sends the rest."""
-    topics = Topics()
+    topics = Topics(archive="scanner.archive")
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -55,17 +55,21 @@ def asyncapi() -> Json:
         "servers": {"kafka": {"host": "localhost:9092", "protocol": "kafka"}},
         "channels": {
             "segments": _channel(topics.segments, "segment"),
+            "archive": _channel(topics.archive or "", "segment"),
             "verdicts": _channel(topics.verdicts, "verdict"),
             "alerts": _channel(topics.alerts, "alert"),
             "states": _channel(topics.states, "state", cleanup="compact"),
+            "archiveStates": _channel(topics.archive_states, "state", cleanup="compact"),
             "deadletters": _channel(topics.deadletters, "deadletter"),
             "reviews": _channel(topics.reviews, "review"),
         },
         "operations": {
             "takeSegment": _operation("receive", "segments", "Each segment is answered exactly once."),
+            "takeArchiveSegment": _operation("receive", "archive", "The same, when no live segment waits."),
             "giveVerdict": _operation("send", "verdicts", "The answer to a segment."),
             "giveAlert": _operation("send", "alerts", "Evidence crossed the alarm level, or calm returned."),
             "keepState": _operation("send", "states", "What is remembered of a stream; the last record counts."),
+            "keepArchiveState": _operation("send", "archiveStates", "What is remembered of a stream of an archive."),
             "giveDeadLetter": _operation("send", "deadletters", "The segment got no verdict, and why."),
             "takeReview": _operation("receive", "reviews", "A person's decision on a verdict; added, never changed."),
         },

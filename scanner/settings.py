@@ -92,6 +92,12 @@ class TopicSettings(Section):
     states: str = Field("scanner.states", description="What is remembered of each stream; compacted.")
     deadletters: str = Field("scanner.deadletters", description="Segments that got no verdict, with the reason.")
     reviews: str = Field("scanner.reviews", description="Decisions of people on verdicts.")
+    archive: str | None = Field(
+        "scanner.archive", description="Encoded video of archives in, answered when no live segment waits; empty: none."
+    )
+    archive_states: str = Field(
+        "scanner.archive.states", description="What is remembered of each stream of an archive; compacted."
+    )
     partitions: int = Field(12, gt=0, description="Partitions of each topic when created.")
 
 

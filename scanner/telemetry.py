@@ -58,6 +58,7 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self._archived = Counter("scanner_archive_segments", "Segments of archives answered.", registry=registry)
         self._behind = Gauge(
             "scanner_seconds_behind_live",
             "Age of the oldest segment that waits for its answer, or of the last answered one: since its first frame"
@@ -106,6 +107,10 @@ class Metrics:
 
     def committed(self, delay_s: float) -> None:
         self._delay.observe(delay_s)
+
+    def archived(self) -> None:
+        """A segment that has time: it counts in no figure of delay."""
+        self._archived.inc()
 
     def behind(self, partition: int, seconds: float) -> None:
         self._behind.labels(str(partition)).set(seconds)

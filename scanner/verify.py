@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 
 from scanner import letters, wire
@@ -30,28 +30,29 @@ def verify(
     Args:
         patience_s: how long one silent open transaction is waited for.
     """
-    proving = Proving()
+    provings = {asked: Proving() for asked in topics.asked}
     count = 0
 
     def read(topic: str) -> None:
         nonlocal count
-        for delivery in _everything(bus, topic, proving, patience_s):
-            _take(proving, delivery, topics)
+        for delivery in _everything(bus, topic, provings[topics.segments], patience_s):
+            _take(provings, delivery, topics)
             count += 1
             told(count)
 
     # Step 1. What is committed now must have answers by the time they are read.
-    before = _committed(bus, topics, group)
+    before = {asked: _committed(bus, asked, group) for asked in topics.asked}
     read(topics.verdicts)
     read(topics.deadletters)
     # Step 2. What has answers now must be committed, and asked, by the time that is read.
-    after = _committed(bus, topics, group)
-    read(topics.segments)
-    return proving.proof(before, after)
+    after = {asked: _committed(bus, asked, group) for asked in topics.asked}
+    for asked in topics.asked:
+        read(asked)
+    return Proof.of_all({asked: one.proof(before[asked], after[asked]) for asked, one in provings.items()})
 
 
-def _committed(bus: Bus, topics: wire.Topics, group: str) -> dict[int, int]:
-    return {partition: offset for (_, partition), offset in bus.committed(topics.segments, group).items()}
+def _committed(bus: Bus, asked: str, group: str) -> dict[int, int]:
+    return {partition: offset for (_, partition), offset in bus.committed(asked, group).items()}
 
 
 def _everything(bus: Bus, topic: str, proving: Proving, patience_s: float) -> Iterator[Delivery]:
@@ -66,18 +67,22 @@ def _everything(bus: Bus, topic: str, proving: Proving, patience_s: float) -> It
                 return
 
 
-def _take(proving: Proving, delivery: Delivery, topics: wire.Topics) -> None:
+def _take(provings: Mapping[str, Proving], delivery: Delivery, topics: wire.Topics) -> None:
     topic = delivery.record.topic
     try:
-        if topic == topics.segments:
-            proving.asked(_question(delivery))
+        if topic in provings:
+            provings[topic].asked(_question(delivery))
         elif topic == topics.verdicts:
             verdict = wire.verdict_of(delivery.record)
-            proving.answered(Answer(_spot(verdict.source, topics), _identity(verdict)))
+            source = _source(verdict.source, topics)
+            provings[source.topic].answered(Answer((source.partition, source.offset), _identity(verdict)))
         else:
-            proving.answered(Answer(_spot(letters.rejected_of(delivery.record).source, topics)))
+            source = _source(letters.rejected_of(delivery.record).source, topics)
+            provings[source.topic].answered(Answer((source.partition, source.offset)))
     except SegmentInvalidError as error:
-        proving.found(Finding(Kind.UNREADABLE, f"{topic}/{delivery.partition}/{delivery.offset}: {error}"))
+        provings[topics.segments].found(
+            Finding(Kind.UNREADABLE, f"{topic}/{delivery.partition}/{delivery.offset}: {error}")
+        )
 
 
 def _question(delivery: Delivery) -> Question:
@@ -101,7 +106,7 @@ def _identity(verdict: Verdict) -> Identity:
     )
 
 
-def _spot(source: Source | None, topics: wire.Topics) -> tuple[int, int]:
-    if source is None or source.topic != topics.segments:
-        raise SegmentInvalidError(f"does not answer a record on {topics.segments}")
-    return source.partition, source.offset
+def _source(source: Source | None, topics: wire.Topics) -> Source:
+    if source is None or source.topic not in topics.asked:
+        raise SegmentInvalidError(f"does not answer a record on {' or '.join(topics.asked)}")
+    return source

@@ -43,6 +43,19 @@ class Topics:
     states: str = "scanner.states"
     deadletters: str = "scanner.deadletters"
     reviews: str = "scanner.reviews"
+    archive: str | None = None
+    """segments of archives, answered when no live one waits; None: nobody asks there"""
+    archive_states: str = "scanner.archive.states"
+    """what is remembered of their streams, which may bear the names of live ones"""
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Where segments come from."""
+        return (self.segments, self.archive) if self.archive else (self.segments,)
+
+    def states_of(self, asked: str) -> str:
+        """Where the streams are remembered whose segments come from there."""
+        return self.archive_states if asked == self.archive else self.states
 
 
 class Type(StrEnum):

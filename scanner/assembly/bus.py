@@ -42,19 +42,18 @@ def largest_record(settings: Settings) -> int:
 
 
 def topics_of(settings: Settings) -> Topics:
-    topics = settings.topics
-    return Topics(topics.segments, topics.verdicts, topics.alerts, topics.states, topics.deadletters, topics.reviews)
+    return Topics(**settings.topics.model_dump(exclude={"partitions"}))
 
 
 def topic_plans(settings: Settings) -> dict[str, TopicPlan]:
-    """Every topic and how it is created. Segments and states share their partitioning: one stream, one worker."""
+    """Every topic and how it is created. Segments and their states share their partitioning: one stream, one worker."""
     topics = topics_of(settings)
     plan = TopicPlan(settings.topics.partitions, max_record_bytes=largest_record(settings))
     kept = replace(plan, retention_ms=settings.audit.retention_days * DAY_MS)
     return {
-        **dict.fromkeys((topics.segments, topics.deadletters), plan),
+        **dict.fromkeys((*topics.asked, topics.deadletters), plan),
         **dict.fromkeys((topics.verdicts, topics.alerts, topics.reviews), kept),
-        topics.states: replace(plan, compacted=True),
+        **dict.fromkeys((topics.states_of(asked) for asked in topics.asked), replace(plan, compacted=True)),
     }
 
 

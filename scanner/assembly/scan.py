@@ -165,6 +165,7 @@ def worker_of(settings: Settings, bus: Bus, parts: Assembled, metrics: Metrics) 
         topics=topics_of(settings),
         group=settings.kafka.group,
         mode=mode_of(settings, live=True),
+        archive_mode=mode_of(settings, live=False) or Mode.FULL,
         lookers=parts.cell_count + 1,
         name=settings.kafka.instance or f"{socket.gethostname()}-{os.getpid()}",
         cells_restarted=lambda: parts.cells.restarts,

@@ -15,18 +15,23 @@ from scanner.wire import Topics
 Resource = Literal["topic", "group", "transactional-id"]
 Operation = Literal["Read", "Write", "Describe"]
 _RIGHTS_OF_TOPICS: dict[str, dict[Operation, tuple[str, ...]]] = {
-    "worker": {"Read": ("segments", "states"), "Write": ("verdicts", "alerts", "states", "deadletters")},
+    "worker": {
+        "Read": ("segments", "archive", "states", "archive_states"),
+        "Write": ("verdicts", "alerts", "states", "archive_states", "deadletters"),
+    },
     "publisher": {"Write": ("segments",)},
+    "replayer": {"Read": ("archive",), "Write": ("archive",)},
     "ingest": {"Read": ("segments",), "Write": ("segments",)},
     "dashboard": {
-        "Read": ("segments", "verdicts", "alerts", "states", "deadletters", "reviews"),
+        "Read": ("segments", "archive", "verdicts", "alerts", "states", "deadletters", "reviews"),
         "Write": ("reviews",),
     },
     "tail": {"Read": ("verdicts", "alerts")},
-    "redrive": {"Read": ("deadletters", "segments", "verdicts"), "Write": ("segments",)},
-    "auditor": {"Read": ("segments", "verdicts", "alerts", "deadletters", "reviews")},
+    "redrive": {"Read": ("deadletters", "segments", "archive", "verdicts"), "Write": ("segments", "archive")},
+    "auditor": {"Read": ("segments", "archive", "verdicts", "alerts", "deadletters", "reviews")},
 }
-"""publisher: publish; ingest reads where each stream's numbers ended; auditor: topics lag and verify, audit, reviews"""
+"""publisher: publish; replayer: replay --to kafka, which reads where it stopped; ingest reads where each stream's
+numbers ended; auditor: topics lag and verify, audit, reviews"""
 
 ROLES = tuple(_RIGHTS_OF_TOPICS)
 
@@ -50,6 +55,7 @@ def grants(topics: Topics, group: str) -> tuple[Grant, ...]:
         for role, rights in _RIGHTS_OF_TOPICS.items()
         for operation, names in rights.items()
         for name in names
+        if getattr(topics, name)
     ]
     return (
         *of_topics,

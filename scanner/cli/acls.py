@@ -15,7 +15,7 @@ from scanner.core.errors import SettingsError
 def acls(
     role: Annotated[
         list[str] | None,
-        typer.Option("--role", help="worker, publisher, ingest, dashboard, tail, redrive or auditor; all."),
+        typer.Option("--role", help="worker, publisher, replayer, ingest, dashboard, tail, redrive or auditor; all."),
     ] = None,
     prefix: Annotated[str, typer.Option(help="The user of a role is named PREFIX and the role.")] = "scanner-",
     command_config: Annotated[

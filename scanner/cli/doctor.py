@@ -100,10 +100,10 @@ def _cells(settings: Settings) -> str:
 
 
 def _broker(settings: Settings) -> str:
-    from scanner.assembly.bus import kafka_bus
+    from scanner.assembly.bus import kafka_bus, topics_of
 
     bus = kafka_bus(settings)
-    lag = bus.lag(settings.topics.segments, settings.kafka.group)
+    lag = {place: n for topic in topics_of(settings).asked for place, n in bus.lag(topic, settings.kafka.group).items()}
     where = ", ".join(settings.kafka.bootstrap_servers)
     return f"{where}, {settings.topics.segments}: {len(lag)} partitions, {sum(lag.values())} segments waiting"
 

@@ -61,6 +61,9 @@ def run(
     to: Annotated[
         str | None, typer.Option("--to", help="kafka: publish the segments for the workers.", show_default=False)
     ] = None,
+    topic: Annotated[
+        str | None, typer.Option("--topic", help="With --to kafka: not that of archives.", show_default=False)
+    ] = None,
     speed: Annotated[str, typer.Option(help="With --to kafka: multiples of real time, or max.")] = "max",
     from_topic: Annotated[bool, typer.Option("--from-topic", help="Scan the segments topic, here.")] = False,
     since: Annotated[str, typer.Option(help="With --from-topic: 90m, 2h or 7d ago, or a time.")] = "1h",
@@ -73,7 +76,7 @@ def run(
     settings: SettingsFile = None,
 ) -> None:
     """Scan an archive. What is done is not done again, also after kill -9; unchanged files come from the cache."""
-    from scanner.cli.replay_topic import publish_archive, scan_topic
+    from scanner.cli.replay_topic import archive_topic, publish_archive, scan_topic
     from scanner.cli.replaying import Order, dry, run_all
     from scanner.core.errors import SettingsError
     from scanner.replay.items import items_of
@@ -87,7 +90,8 @@ def run(
     if to is not None and not dry_run:
         if to != "kafka":
             raise SettingsError(f"--to {to}: only kafka is known")
-        _end(publish_archive(items, chosen, out, speed, at_once), as_json=wants_json(as_json))
+        told = publish_archive(items, chosen, out, speed, at_once, topic or archive_topic(chosen))
+        _end(told, as_json=wants_json(as_json))
         return
     order = Order(out, None if no_cache else cache or _cache_folder(), at_once, bandwidth, parquet)
     if dry_run:

@@ -36,7 +36,15 @@ _CLOCKS_MS = 60_000  # the broker's and ours
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-def publish_archive(items: Sequence[Item], settings: Settings, out: Path, speed: str, at_once: int) -> dict[str, Any]:
+def archive_topic(settings: Settings) -> str:
+    """Where archives are published: to a topic of their own, which live streams do not wait for, if there is one."""
+    topics = topics_of(settings)
+    return topics.archive or topics.segments
+
+
+def publish_archive(
+    items: Sequence[Item], settings: Settings, out: Path, speed: str, at_once: int, topic: str
+) -> dict[str, Any]:
     """Everything not published before; a stream that somebody died over goes on where the topic ends.
 
     A broker that is away at the start is waited for. Raises BrokerUnavailableError when it goes away later,
@@ -45,8 +53,8 @@ def publish_archive(items: Sequence[Item], settings: Settings, out: Path, speed:
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    topic, bus = topics_of(settings).segments, kafka_bus(settings)
-    plan = plan_of(settings, speed, loop=False)
+    bus = kafka_bus(settings)
+    plan = replace(plan_of(settings, speed, loop=False), topic=topic)
     journal = Journal(out, {"to": topic, "segment_s": settings.scan.segment_s})
     before = set(journal.done)
     began_s = time.monotonic()

@@ -48,11 +48,14 @@ def lag(
     as_json: AsJson = False,
     settings: SettingsFile = None,
 ) -> None:
-    """Print, for each partition of the segments topic, how many segments the group has not answered."""
+    """Print, for each partition of the topics of segments, how many segments the group has not answered."""
     from scanner.assembly.bus import kafka_bus, topics_of
 
     chosen = settings_from(settings, kafka_bootstrap_servers=bootstrap, kafka_group=group)
-    behind = kafka_bus(chosen).lag(topics_of(chosen).segments, chosen.kafka.group)
+    bus = kafka_bus(chosen)
+    behind = {
+        place: count for asked in topics_of(chosen).asked for place, count in bus.lag(asked, chosen.kafka.group).items()
+    }
     if wants_json(as_json):
         for (topic, partition), count in sorted(behind.items()):
             line = {"topic": topic, "partition": partition, "group": chosen.kafka.group, "lag": count}
@@ -109,7 +112,11 @@ def _print_proof(proof: Proof) -> None:
         table.add_row(name.replace("_", " "), f"[yellow]{count}[/]" if count else "0")
     console = Console()
     for finding in proof.findings:
-        where = "" if finding.offset is None else f" (partition {finding.partition}, offset {finding.offset})"
+        where = (
+            ""
+            if finding.offset is None
+            else f" ({finding.topic}, partition {finding.partition}, offset {finding.offset})"
+        )
         console.print(shown(f"{finding.kind.value}: {finding.what}{where}"), markup=False, soft_wrap=True)
     console.print(table)
     console.print(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from scanner.core.types import Mode
@@ -78,6 +78,8 @@ class Finding:
     what: str
     partition: int | None = None
     offset: int | None = None
+    topic: str | None = None
+    """the one that was asked on, where it matters"""
 
     @property
     def fault(self) -> bool:
@@ -105,6 +107,16 @@ class Proof:
         """How often each kind was found, zeroes included."""
         found = Counter(finding.kind for finding in self.findings)
         return {kind.value: found[kind] for kind in Kind}
+
+    @classmethod
+    def of_all(cls, proofs: Mapping[str, Proof]) -> Proof:
+        """One proof for several topics that were asked on, by name."""
+        told = [replace(finding, topic=topic) for topic, proof in proofs.items() for finding in proof.findings]
+        counts = {
+            name: sum(getattr(proof, name) for proof in proofs.values())
+            for name in ("segments", "verdicts", "dead_letters", "pending", "expired")
+        }
+        return cls(**counts, findings=tuple(told))
 
 
 class Proving:

@@ -79,10 +79,10 @@ def clip(request: Request) -> Response:
     """The segment of a verdict, for a player. Only segments: no other record leaves by this door."""
     site = site_of(request)
     try:
-        source = Source(
-            site.topics.segments, int(request.query_params["partition"]), int(request.query_params["offset"])
-        )
-        found = site.clips.get(source) if min(source.partition, source.offset) >= 0 else None
+        asked = request.query_params
+        source = Source(asked.get("topic", site.topics.segments), int(asked["partition"]), int(asked["offset"]))
+        there = source.topic in site.topics.asked and min(source.partition, source.offset) >= 0
+        found = site.clips.get(source) if there else None
         if found is None:
             raise HTTPException(410)
         wanted = part(found, request.headers.get("range"))

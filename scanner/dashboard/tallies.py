@@ -95,6 +95,8 @@ class Tallies:
     partitions: dict[int, Partition] = field(default_factory=dict)
     workers: dict[str, Worker] = field(default_factory=dict)
     """by name, the one that was heard last stands last"""
+    archive: str | None = None
+    """topic of archives, whose partitions are behind on purpose"""
     letters: deque[Letter] = field(default_factory=lambda: deque(maxlen=LETTERS_KEPT))
     dead: int = 0
     _timings: dict[str, deque[int]] = field(
@@ -115,7 +117,7 @@ class Tallies:
         _seen(self.sandboxes, verdict.sandbox, at_ms)
         for stage, spent in self._timings.items():
             spent.append(getattr(verdict.timing_ms, stage))
-        if verdict.source:
+        if verdict.source and verdict.source.topic != self.archive:
             worker = by.worker if by else ""
             self.partitions[verdict.source.partition] = Partition(verdict.source.offset, at_ms, behind_s, worker)
         if by is not None:

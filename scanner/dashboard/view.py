@@ -35,7 +35,7 @@ class View:
         self.streams: dict[str, Stream] = {}
         """the one that changed last stands last"""
         self.cases = Cases()
-        self.tallies = Tallies()
+        self.tallies = Tallies(archive=topics.archive)
         self.gone: deque[tuple[int, str]] = deque(maxlen=1000)
         """streams that were forgotten, with the version"""
         self._limits = limits or Limits()

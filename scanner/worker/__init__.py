@@ -8,6 +8,8 @@ do not wait for each other.
     streams.py     what was delivered and not yet judged; what is remembered of streams
     looking.py     one look, and what is waited for rather than refused
     answering.py   conclusions and errors to records, metrics and log lines
+    turns.py       whose turn it is: live segments go before archives
+    holding.py     which partitions fetch nothing for a while
     shedding.py    what is left out when live streams come faster than they can be looked at
     watchdog.py    a partition that stands still, and what is tried
 """

@@ -35,12 +35,11 @@ class Answering:
         timing = replace(look.timing, queued=queued_ms, total=look.timing.total + queued_ms)
         verdict = replace(conclusion.verdict, source=source, timing_ms=timing)
         topics, now = self._rules.topics, now_ms()
+        live_at_ms = None if self._rules.archived(job.debt.place) else _live_at_ms(job, verdict)
         records = (
-            wire.verdict_record(
-                verdict, topics.verdicts, at_ms=now, live_at_ms=_live_at_ms(job, verdict), by=self._me()
-            ),
+            wire.verdict_record(verdict, topics.verdicts, at_ms=now, live_at_ms=live_at_ms, by=self._me()),
             *(wire.alert_record(alert, topics.alerts, at_ms=now) for alert in conclusion.alerts),
-            wire.state_record(conclusion.state, topics.states, at_ms=now),
+            wire.state_record(conclusion.state, topics.states_of(source.topic), at_ms=now),
         )
         self._metrics.judged(verdict)
         for alert in conclusion.alerts:

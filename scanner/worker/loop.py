@@ -2,6 +2,8 @@
 
     1. poll ─▶ 2. look (many at once) ─▶ 3. judge (in stream order) ─▶ 4. commit (in partition order)
 
+Live segments go first: one of an archive is looked at when none of them waits (turns.py, holding.py).
+
 A commit is one transaction: verdicts, alerts, states, dead letters and the offsets of the segments they answer. What
 is not committed when a worker dies was never there, and its partitions' next owner begins with what was: the offsets,
 and the states that belong to them.
@@ -9,8 +11,6 @@ and the states that belong to them.
 
 from __future__ import annotations
 
-import contextvars
-import queue
 import threading
 import time
 from collections.abc import Sequence
@@ -29,17 +29,16 @@ from scanner.core.errors import (
     SegmentInvalidError,
     WorkerStuckError,
 )
-from scanner.core.inspection import Inspections, urgency
-from scanner.core.types import Mode
 from scanner.ledger import Ledger, Payment
 from scanner.pipeline import Look, Pipeline
 from scanner.ports import Bus, Delivery, MediaStore, Place, Record, Subscription
 from scanner.telemetry import Metrics
 from scanner.worker.answering import Answering, now_ms
+from scanner.worker.holding import Holding
 from scanner.worker.looking import Looker
 from scanner.worker.rules import Rules
-from scanner.worker.shedding import Shedding, unseen
 from scanner.worker.streams import Job, Stream, Streams, remembered
+from scanner.worker.turns import Turns
 from scanner.worker.watchdog import Remedy, Watchdog
 
 log = structlog.get_logger()
@@ -61,13 +60,11 @@ class Worker:
         self._rules = rules
         self._looker = Looker(pipeline, store)
         self._answering = Answering(pipeline, metrics, rules)
-        self._shedding = Shedding(rules.patrol_after_s, rules.shed_after_s)
-        self._inspections = Inspections(rules.inspect_at_once)
         self._watchdog = Watchdog(rules.stuck_after_s)
+        self._turns = Turns(rules, self._looker, self._watchdog, metrics)
+        self._holding = Holding(rules)
         self._ledger = Ledger()
         self._streams = Streams()
-        self._finished: queue.SimpleQueue[tuple[Place, str]] = queue.SimpleQueue()
-        self._paused = False
         self._last_commit_s = 0.0
 
     def run(self, stop: threading.Event) -> None:
@@ -86,7 +83,7 @@ class Worker:
 
     def _belong(self, stop: threading.Event, lookers: ThreadPoolExecutor) -> None:
         """One membership, as soon as there is a broker to have it with."""
-        topics, group = [self._rules.topics.segments], self._rules.group
+        topics, group = self._rules.topics.asked, self._rules.group
         subscription = insisted(partial(self._bus.subscribe, topics, group, self), stop, self._metrics.pulse.turn)
         if subscription is None:
             return
@@ -101,20 +98,19 @@ class Worker:
             subscription.close()
             self._forget(self._streams.places)
             self._metrics.assigned(0)
-            self._paused = False
 
     # The loop.
 
     def _step(self, subscription: Subscription, lookers: ThreadPoolExecutor) -> None:
         # Step 1. Take what is there, unless enough is pending already. Never wait for a segment here.
-        self._hold_or_resume(subscription)
+        self._holding.update(subscription, self._streams, self._ledger)
         for delivery in self._poll(subscription):
             self._take(delivery)
         # Step 2. Start looking where a stream's turn has come.
-        self._start(lookers)
+        self._turns.start(self._streams, lookers)
         # Step 3. Judge what was seen, in the order of each stream; then it is the next one's turn.
         while self._judge():
-            self._start(lookers)
+            self._turns.start(self._streams, lookers)
         # Step 4. Commit answers and offsets together.
         if time.monotonic() - self._last_commit_s >= self._rules.commit_interval_s:
             self._commit(subscription)
@@ -124,7 +120,7 @@ class Worker:
 
     def _poll(self, subscription: Subscription) -> list[Delivery]:
         try:
-            return subscription.poll(POLL_S if self._finished.empty() else 0.0, limit=self._rules.lookers * 4)
+            return subscription.poll(0.0 if self._turns.any_ended else POLL_S, limit=self._rules.lookers * 4)
         except BrokerUnavailableError as error:
             log.warning("bus_unavailable", error=str(error))
             time.sleep(AWAY_S)
@@ -142,38 +138,12 @@ class Worker:
         self._streams.add(debt, segment)
         self._metrics.pending(self._ledger.pending_bytes)
 
-    def _start(self, lookers: ThreadPoolExecutor) -> None:
-        for stream, job in self._streams.startable(together=self._rules.mode is not None):
-            mode = self._rules.mode or self._decided(stream, job)
-            if mode is None:
-                job.future = Future()
-                job.future.set_result(unseen(job.segment, stream.state.mode))
-            else:
-                job.future = lookers.submit(contextvars.copy_context().run, self._looker.look, job, mode)
-            # Not the job itself: it holds the future, and a circle keeps its payload until the collector comes.
-            job.future.add_done_callback(partial(self._looked, job.debt.place, job.segment.stream_id))
-
-    def _decided(self, stream: Stream, job: Job) -> Mode | None:
-        """As its evidence asks, where time and the others leave room for it; None: no look at all."""
-        name, now_s = (job.debt.place, job.segment.stream_id), time.monotonic()
-        mode = self._shedding.mode(job.segment, stream.state.mode, now_ms())
-        if mode is Mode.INSPECT and not self._inspections.grant(name, urgency(stream.state), now_s):
-            mode = Mode.PATROL
-        if mode is not Mode.INSPECT:
-            self._inspections.release(name)
-        self._metrics.inspected(self._inspections.count(now_s))
-        return mode
-
-    def _looked(self, place: Place, stream_id: str, _: Future[Look]) -> None:
-        """On a looker's thread."""
-        self._finished.put((place, stream_id))
-
     def _judge(self) -> bool:
         """Whether there was something to judge."""
-        if self._finished.empty():
+        if not self._turns.any_ended:
             return False
-        while not self._finished.empty():
-            for stream, job in self._streams.finished(*self._finished.get()):
+        for place, stream_id in self._turns.ended():
+            for stream, job in self._streams.finished(place, stream_id):
                 if job.future is None or job.future.cancelled() or not self._ledger.owes(job.debt):
                     continue
                 look = self._seen(job, job.future)
@@ -189,7 +159,7 @@ class Worker:
         gone = self._streams.forget(place, time.monotonic() - self._rules.forget_after_s)
         if job.segment.end_of_stream and self._streams.end(place, stream):
             gone.append(job.segment.stream_id)
-        forgotten = (Record(self._rules.topics.states, name.encode(), None) for name in gone)
+        forgotten = (Record(self._rules.topics.states_of(place[0]), name.encode(), None) for name in gone)
         job.debt.outputs = (*(job.debt.outputs or ()), *forgotten)
 
     def _seen(self, job: Job, future: Future[Look]) -> Look | None:
@@ -223,6 +193,9 @@ class Worker:
     def _note(self, payment: Payment) -> None:
         now = now_ms()
         for debt in payment.debts:
+            if self._rules.archived(debt.place):
+                self._metrics.archived()
+                continue
             self._metrics.committed(max(0, now - debt.delivery.timestamp_ms) / 1000)
             self._metrics.behind(debt.delivery.partition, max(0, now - debt.live_at_ms) / 1000)
         self._metrics.pending(self._ledger.pending_bytes)
@@ -232,18 +205,8 @@ class Worker:
         now = now_ms()
         for place in self._streams.places:
             oldest = self._ledger.oldest(place)
-            if oldest is not None:
+            if oldest is not None and not self._rules.archived(place):
                 self._metrics.behind(place[1], max(0, now - oldest.live_at_ms) / 1000)
-
-    def _hold_or_resume(self, subscription: Subscription) -> None:
-        pending = self._ledger.pending_bytes
-        full = pending > self._rules.pending_bytes or len(self._ledger) > self._rules.lookers * 16
-        if full and not self._paused:
-            subscription.pause(self._streams.places)
-            self._paused = True
-        elif self._paused and not full and pending <= self._rules.pending_bytes // 2:
-            subscription.resume(self._streams.places)
-            self._paused = False
 
     def _rouse(self, subscription: Subscription) -> None:
         """What a partition needs that stands still although it is not paused, and nothing is waited for."""
@@ -252,15 +215,22 @@ class Worker:
             behind = subscription.behind(list(due)) if due else {}
         except BrokerUnavailableError:
             behind = {}  # nobody can do anything: no fault of the partition's
-        excused = self._paused or self._looker.waiting
         self._watchdog.forget(due.keys() - set(self._streams.places))
         for place, remedy in due.items():
             owing = self._ledger.owing(place)
+            excused = self._holding.held(place) or self._looker.waiting
             if excused or not (behind.get(place, 0) or owing):
                 self._watchdog.alive([place], time.monotonic())
                 continue
             self._watchdog.tried(place, remedy)
-            log.error("partition_stuck", partition=place[1], behind=behind.get(place), owing=owing, remedy=remedy.name)
+            log.error(
+                "partition_stuck",
+                topic=place[0],
+                partition=place[1],
+                behind=behind.get(place),
+                owing=owing,
+                remedy=remedy.name,
+            )
             self._metrics.stuck(remedy.name.lower())
             self._heal(subscription, place, remedy)
 
@@ -296,14 +266,14 @@ class Worker:
 
     def assigned(self, places: Sequence[Place]) -> None:
         began = time.monotonic()
-        states = remembered(self._bus, self._rules.topics.states, [partition for _, partition in places])
+        states = remembered(self._bus, self._rules.topics, places)
         for place in places:
-            self._streams.assign(place, states[place[1]], began)
+            self._streams.assign(place, states[place], began)
         self._watchdog.watch(places, time.monotonic())
         self._metrics.assigned(len(self._streams.places))
         log.info(
             "partitions_assigned",
-            partitions=sorted(partition for _, partition in places),
+            partitions=_told(places),
             streams_restored=sum(map(len, states.values())),
             restore_s=round(time.monotonic() - began, 3),
         )
@@ -312,10 +282,17 @@ class Worker:
         self._forget(places)
         self._watchdog.forget(places)
         self._metrics.assigned(len(self._streams.places))
-        log.info("partitions_revoked", partitions=sorted(partition for _, partition in places))
+        log.info("partitions_revoked", partitions=_told(places))
 
     def _forget(self, places: Sequence[Place]) -> None:
         self._streams.revoke(places)
         self._ledger.drop(places)
-        for _, partition in places:
-            self._metrics.revoked(partition)
+        self._holding.forget(places)
+        for place in places:
+            if not self._rules.archived(place):
+                self._metrics.revoked(place[1])
+
+
+def _told(places: Sequence[Place]) -> dict[str, list[int]]:
+    """Topic to partitions, for people."""
+    return {topic: sorted(n for name, n in places if name == topic) for topic in sorted({name for name, _ in places})}

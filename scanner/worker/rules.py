@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scanner.core.types import Mode
+from scanner.ports import Place
 from scanner.wire import Topics
 
 
@@ -18,6 +19,8 @@ class Rules:
     mode: Mode | None
     """None lets each stream's evidence decide, and takes a stream's segments one after another"""
     lookers: int
+    archive_mode: Mode = Mode.FULL
+    """of archives, which have time"""
     name: str = ""
     """of this worker; it stands in the headers of its verdicts"""
     cells_restarted: Callable[[], int] = lambda: 0
@@ -37,3 +40,11 @@ class Rules:
     """what is remembered of a stream that has been silent so long is dropped"""
     stuck_after_s: float = 300.0
     """how long a partition may stand still; see watchdog"""
+
+    def archived(self, place: Place) -> bool:
+        """Whether it holds segments of archives, which have time."""
+        return place[0] == self.topics.archive
+
+    def fixed_mode(self, place: Place) -> Mode | None:
+        """How its segments are looked at; None where each stream's evidence decides."""
+        return self.archive_mode if self.archived(place) else self.mode

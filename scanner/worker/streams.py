@@ -18,6 +18,7 @@ from scanner.core.types import Segment, StreamState
 from scanner.ledger import Debt
 from scanner.pipeline import Look
 from scanner.ports import Bus, Delivery, Place
+from scanner.wire import Topics
 
 log = structlog.get_logger()
 
@@ -86,15 +87,14 @@ class Streams:
             return False
         return self._places.get(place, {}).pop(stream.state.stream_id, None) is not None
 
-    def startable(self, *, together: bool) -> Iterator[tuple[Stream, Job]]:
-        """Jobs whose turn has come: with `together` all, else the first of each stream."""
-        for streams in self._places.values():
-            for stream in streams.values():
-                for job in stream.waiting:
-                    if job.future is None:
-                        yield stream, job
-                    if not together:
-                        break  # the next segment's mode depends on this one's verdict
+    def startable(self, place: Place, *, together: bool) -> Iterator[tuple[Stream, Job]]:
+        """A partition's jobs whose turn has come: with `together` all, else the first of each stream."""
+        for stream in self._places.get(place, {}).values():
+            for job in stream.waiting:
+                if job.future is None:
+                    yield stream, job
+                if not together:
+                    break  # the next segment's mode depends on this one's verdict
 
     def finished(self, place: Place, stream_id: str) -> Iterator[tuple[Stream, Job]]:
         """The looked-at head of a stream, taken off it."""
@@ -118,20 +118,27 @@ class Streams:
             yield from streams.values()
 
 
-def remembered(bus: Bus, topic: str, partitions: Iterable[int]) -> dict[int, list[StreamState]]:
+def remembered(bus: Bus, topics: Topics, places: Iterable[Place]) -> dict[Place, list[StreamState]]:
     """What is remembered of the streams of these partitions. Raises BrokerUnavailableError.
 
     Commits that are under way are waited for: a partition's states are those that belong to its committed offset.
     """
-    numbers = list(partitions)
-    if not numbers:
-        return {}
+    wanted = list(places)
+    found: dict[Place, list[StreamState]] = {place: [] for place in wanted}
+    for asked in topics.asked:
+        numbers = [number for topic, number in wanted if topic == asked]
+        for number, state in _read(bus, topics.states_of(asked), numbers) if numbers else ():
+            found[asked, number].append(state)
+    return found
+
+
+def _read(bus: Bus, topic: str, numbers: list[int]) -> list[tuple[int, StreamState]]:
     states: dict[tuple[int, str], StreamState] = {}
     with closing(bus.reader([topic], from_beginning=True, partitions=numbers)) as reader:
         while not reader.at_end():
             for delivery in reader.poll(_POLL_S, limit=1000):
                 _remember(states, delivery)
-    return {number: [state for (at, _), state in states.items() if at == number] for number in numbers}
+    return [(number, state) for (number, _), state in states.items()]
 
 
 def _remember(states: dict[tuple[int, str], StreamState], delivery: Delivery) -> None:

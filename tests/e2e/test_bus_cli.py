@@ -37,7 +37,7 @@ from scanner.wire import (
 
 pytestmark = pytest.mark.kafka
 
-KINDS = ("segments", "verdicts", "alerts", "states", "deadletters", "reviews")
+KINDS = ("segments", "verdicts", "alerts", "states", "deadletters", "reviews", "archive", "archive_states")
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def verdict(stream: str, sequence: int, label: Label) -> Verdict:
 def test_topics_are_created_once(scanner: Scanner) -> None:
     again = scanner("topics", "create")
     assert again.stdout == ""
-    assert "0 created, 6 there already" in again.stderr
+    assert "0 created, 8 there already" in again.stderr
 
 
 def test_publish_says_what_is_durable_and_lag_counts_it(scanner: Scanner, tmp_path: Path) -> None:
@@ -145,7 +145,9 @@ def test_publish_says_what_is_durable_and_lag_counts_it(scanner: Scanner, tmp_pa
         ("published", f"clip.mp4~{n}", 2) for n in (1, 2, 3)
     ]
     lag = scanner.lines("topics", "lag")
-    assert [line["partition"] for line in lag] == [0, 1, 2]
+    assert [(line["topic"], line["partition"]) for line in lag] == [
+        (scanner.topics[kind], number) for kind in ("archive", "segments") for number in range(3)
+    ]
     assert sum(line["lag"] for line in lag) == 6
     reader = scanner.bus.reader([scanner.topics["segments"]], from_beginning=True)
     segments = []

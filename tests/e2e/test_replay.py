@@ -83,7 +83,7 @@ def test_an_archive_published_through_a_kill_holds_every_segment_once(
     environment = {
         **os.environ,
         "SCANNER_KAFKA__BOOTSTRAP_SERVERS": kafka_broker.bootstrap,
-        "SCANNER_TOPICS__SEGMENTS": "replayed-segments",
+        "SCANNER_TOPICS__ARCHIVE": "replayed-segments",
     }
     scanner = [sys.executable, "-m", "scanner"]
     subprocess.run([*scanner, "topics", "create"], env=environment, check=True, capture_output=True)

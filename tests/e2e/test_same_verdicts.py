@@ -90,7 +90,16 @@ def test_a_worker_group_on_kafka_says_what_a_scan_says(clips, alone, kafka_broke
         "SCANNER_SCAN__CELLS": "1",
         **{
             f"SCANNER_TOPICS__{name.upper()}": f"e2e{count}.{name}"
-            for name in ("segments", "verdicts", "alerts", "states", "deadletters", "reviews")
+            for name in (
+                "segments",
+                "verdicts",
+                "alerts",
+                "states",
+                "deadletters",
+                "reviews",
+                "archive",
+                "archive_states",
+            )
         },
     }
     scanner("topics", "create", environment=environment)

@@ -38,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from certificates import certificate
 
 pytestmark = pytest.mark.kafka
-ROLES = ("worker", "publisher", "ingest", "dashboard", "tail", "redrive", "auditor")
+ROLES = ("worker", "publisher", "replayer", "ingest", "dashboard", "tail", "redrive", "auditor")
 TOPICS = topics_of(Settings())
 GROUP = Settings().kafka.group
 
@@ -155,24 +155,26 @@ def may(action, bus: KafkaBus, topic: str) -> bool:
 
 
 READS = {
-    "worker": {"segments", "states"},
+    "worker": {"segments", "archive", "states", "archive_states"},
     "publisher": set(),
+    "replayer": {"archive"},
     "ingest": {"segments"},
-    "dashboard": {"segments", "verdicts", "alerts", "states", "deadletters", "reviews"},
+    "dashboard": {"segments", "archive", "verdicts", "alerts", "states", "deadletters", "reviews"},
     "tail": {"verdicts", "alerts"},
-    "redrive": {"deadletters", "segments", "verdicts"},
-    "auditor": {"segments", "verdicts", "alerts", "deadletters", "reviews"},
+    "redrive": {"deadletters", "segments", "archive", "verdicts"},
+    "auditor": {"segments", "archive", "verdicts", "alerts", "deadletters", "reviews"},
 }
 WRITES = {
-    "worker": {"verdicts", "alerts", "states", "deadletters"},
+    "worker": {"verdicts", "alerts", "states", "archive_states", "deadletters"},
     "publisher": {"segments"},
+    "replayer": {"archive"},
     "ingest": {"segments"},
     "dashboard": {"reviews"},
     "tail": set(),
-    "redrive": {"segments"},
+    "redrive": {"segments", "archive"},
     "auditor": set(),
 }
-NAMES = ("segments", "verdicts", "alerts", "states", "deadletters", "reviews")
+NAMES = ("segments", "archive", "archive_states", "verdicts", "alerts", "states", "deadletters", "reviews")
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -186,7 +188,7 @@ def test_a_role_reads_and_writes_what_it_must_and_nothing_else(broker: Secured, 
 def test_a_worker_answers_in_transactions(broker: Secured) -> None:
     written(broker.as_("publisher"), TOPICS.segments)
     bus = broker.as_("worker", instance="slot-1", start="earliest")
-    with closing(bus.subscribe([TOPICS.segments], GROUP)) as member:
+    with closing(bus.subscribe(TOPICS.asked, GROUP)) as member:
         deadline = time.monotonic() + 60
         while not (got := member.poll(0.2, 10)):
             assert time.monotonic() < deadline, "nothing came"
@@ -228,13 +230,16 @@ def test_without_tls_nothing_is_said(broker: Secured) -> None:
 
 
 def test_the_commands_are_those_of_the_tool() -> None:
+    def topics(*names: str) -> str:
+        return " ".join(f"--topic {getattr(TOPICS, name)}" for name in names)
+
     said = CliRunner().invoke(app, ["topics", "acls", "--role", "worker", "--prefix", "s-"])
     assert said.stdout.splitlines() == [
         f"kafka-acls.sh --bootstrap-server localhost:9092 --command-config admin.properties --add "
         f"--allow-principal User:s-worker --operation {line}"
         for line in (
-            "Read --topic scanner.segments --topic scanner.states --group scanner",
-            "Write --topic scanner.verdicts --topic scanner.alerts --topic scanner.states --topic scanner.deadletters",
+            f"Read {topics('segments', 'archive', 'states', 'archive_states')} --group scanner",
+            f"Write {topics('verdicts', 'alerts', 'states', 'archive_states', 'deadletters')}",
             "Write --resource-pattern-type prefixed --transactional-id scanner.",
         )
     ]

@@ -25,7 +25,7 @@ from scanner.worker import Rules, Worker
 
 pytestmark = pytest.mark.kafka
 
-PARTITIONS = 6
+PARTITIONS = 6  # of the topic of live segments, and as many of that of archives
 STREAMS = 9
 
 
@@ -81,7 +81,7 @@ class Hand:
     def _told(self, verb: str, plain: Callable[[Sequence[Place]], None]) -> Callable[[Sequence[Place]], None]:
         def tell(places: Sequence[Place]) -> None:
             plain(places)
-            numbers = {number for _, number in places}
+            numbers = {number for topic, number in places if topic == self.topics.segments}
             self.moves.append((verb, numbers))
             self.owned = self.owned | numbers if verb == "assigned" else self.owned - numbers
 
@@ -104,10 +104,13 @@ class Workplace:
         bus = KafkaBus(KafkaConfig((self.broker.bootstrap,), instance=instance, **settings))
         return Hand(bus, self.topics, self.group, self.observer)
 
-    def publish(self, kinds: Sequence[str]) -> None:
+    def publish(self, kinds: Sequence[str], *, archived: bool = False) -> None:
+        """`archived` puts every second stream on the topic of archives."""
         with closing(self.bus.publisher()) as publisher:
             for kind in kinds:
                 self.sent.append(record(kind, len(self.sent), STREAMS, self.topics.segments))
+                if archived and int(self.sent[-1].key[-1:]) % 2:
+                    self.sent[-1] = replace(self.sent[-1], topic=self.topics.archive)
                 publisher.publish(self.sent[-1])
             publisher.flush(30)
 
@@ -125,7 +128,7 @@ class Workplace:
             time.sleep(0.05)
 
     def nothing_left(self) -> bool:
-        return not any(self.bus.lag(self.topics.segments, self.group).values())
+        return not any(lag for asked in self.topics.asked for lag in self.bus.lag(asked, self.group).values())
 
     def proven(self) -> None:
         proof = verify(self.bus, self.topics, self.group)
@@ -140,21 +143,26 @@ class Workplace:
             bus.publisher().publish(each)
         alone = Hand(bus, self.topics, self.group, CountingObserver())
         alone.start()
-        self.until(lambda: not any(bus.lag(self.topics.segments, self.group).values()))
+        self.until(lambda: not any(lag for asked in self.topics.asked for lag in bus.lag(asked, self.group).values()))
         alone.leave()
         reader = bus.reader([self.topics.verdicts], from_beginning=True)
         return facts([wire.verdict_of(delivery.record) for delivery in reader.poll(0, 10**6)])
 
 
 def plans(topics: wire.Topics) -> dict[str, TopicPlan]:
-    names = (topics.segments, topics.verdicts, topics.alerts, topics.deadletters)
-    return {**dict.fromkeys(names, TopicPlan(PARTITIONS)), topics.states: TopicPlan(PARTITIONS, compacted=True)}
+    names = (*topics.asked, topics.verdicts, topics.alerts, topics.deadletters)
+    states = [topics.states_of(asked) for asked in topics.asked]
+    return {
+        **dict.fromkeys(names, TopicPlan(PARTITIONS)),
+        **dict.fromkeys(states, TopicPlan(PARTITIONS, compacted=True)),
+    }
 
 
 @pytest.fixture
 def place(kafka_broker: LocalBroker) -> Workplace:
     mark = uuid.uuid4().hex[:8]
-    topics = wire.Topics(*(f"{kind}-{mark}" for kind in ("segments", "verdicts", "alerts", "states", "deadletters")))
+    kinds = ("segments", "verdicts", "alerts", "states", "deadletters", "archive", "archive_states")
+    topics = wire.Topics(**{kind: f"{kind}-{mark}" for kind in kinds})
     bus = KafkaBus(KafkaConfig((kafka_broker.bootstrap,)))
     bus.create(plans(topics))
     return Workplace(kafka_broker, bus, topics, f"group-{mark}")
@@ -182,7 +190,7 @@ def test_a_stream_that_moves_between_workers_gets_the_verdicts_of_one_that_never
     hands = [place.hand() for _ in range(3)]
     hands[0].start()
     for number in range(4):
-        place.publish(["good"] * 20 + ["poison"])
+        place.publish(["good"] * 20 + ["poison"], archived=True)
         if number == 1:
             hands[1].start()
             place.until(lambda: len(hands[1].owned) == PARTITIONS // 2)

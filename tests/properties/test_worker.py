@@ -31,7 +31,7 @@ from scanner.worker import Rules, Worker
 from scanner.worker.looking import GoneError, Looker
 from scanner.worker.streams import Job
 
-TOPICS = wire.Topics()
+TOPICS = wire.Topics(archive="scanner.archive")
 
 
 class CrashError(Exception):
@@ -81,10 +81,12 @@ class FusedMember:
         return getattr(self._member, name)
 
 
-def published(kinds, streams, partitions=2):
+def published(kinds, streams, partitions=2, archived=()):
+    """Segments of so many streams in turn; those of the streams `archived` on the archives' topic."""
     bus = MemoryBus()
-    bus.create({name: TopicPlan(partitions) for name in (TOPICS.segments, TOPICS.verdicts, TOPICS.alerts)})
-    bus.create({TOPICS.deadletters: TopicPlan(1), TOPICS.states: TopicPlan(partitions, compacted=True)})
+    bus.create({name: TopicPlan(partitions) for name in (*TOPICS.asked, TOPICS.verdicts, TOPICS.alerts)})
+    bus.create({TOPICS.states_of(asked): TopicPlan(partitions, compacted=True) for asked in TOPICS.asked})
+    bus.create({TOPICS.deadletters: TopicPlan(1)})
     publisher = bus.publisher()
     for number, kind in enumerate(kinds):
         payload = f"{kind} {number}".encode()
@@ -95,8 +97,13 @@ def published(kinds, streams, partitions=2):
             payload,
             hashlib.sha256(payload).hexdigest(),
         )
-        publisher.publish(wire.segment_record(segment, TOPICS.segments))
+        topic = TOPICS.archive if number % streams in archived else TOPICS.segments
+        publisher.publish(wire.segment_record(segment, topic))
     return bus
+
+
+def lag(bus):
+    return {place: count for asked in TOPICS.asked for place, count in bus.lag(asked, "group").items() if count}
 
 
 def worked(bus, *, blows_at=None, mode=None, **more):
@@ -116,8 +123,8 @@ def worked(bus, *, blows_at=None, mode=None, **more):
     thread = threading.Thread(target=run)
     thread.start()
     deadline = time.monotonic() + 20
-    while thread.is_alive() and any(bus.lag(TOPICS.segments, "group").values()):
-        assert time.monotonic() < deadline, bus.lag(TOPICS.segments, "group")
+    while thread.is_alive() and lag(bus):
+        assert time.monotonic() < deadline, lag(bus)
         time.sleep(0.002)
     stop.set()
     thread.join(10)
@@ -137,20 +144,24 @@ def answers(bus):
     """Offset to answers, and verdicts without what may differ between two runs."""
     verdicts = [wire.verdict_of(delivery.record) for delivery in read(bus, TOPICS.verdicts)]
     dead = [dict(delivery.record.headers) for delivery in read(bus, TOPICS.deadletters)]
-    places = [(v.source.partition, v.source.offset) for v in verdicts]
-    places += [(int(h["__streams.errors.partition"]), int(h["__streams.errors.offset"])) for h in dead]
+    places = [(v.source.topic, v.source.partition, v.source.offset) for v in verdicts]
+    told = ("__streams.errors.topic", "__streams.errors.partition", "__streams.errors.offset")
+    for headers in dead:
+        topic, partition, offset = (headers[name].decode() for name in told)
+        places.append((topic, int(partition), int(offset)))
     facts = {v.verdict_id: (v.label, v.score, [t.track_id for t in v.tracks], v.tracks[0].evidence) for v in verdicts}
     return Counter(places), facts
 
 
 kinds = st.lists(st.sampled_from(["good", "good", "good", "poison", "lost"]), min_size=1, max_size=12)
+archived = st.sets(st.integers(0, 2))
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @quick
-@given(kinds=kinds, streams=st.integers(1, 3))
-def test_every_segment_is_answered_exactly_once(kinds, streams) -> None:
-    bus = published(kinds, streams)
+@given(kinds=kinds, streams=st.integers(1, 3), archived=archived)
+def test_every_segment_is_answered_exactly_once(kinds, streams, archived) -> None:
+    bus = published(kinds, streams, archived=archived)
     worked(bus)
     places, facts = answers(bus)
     assert sum(places.values()) == len(kinds) == len(places)
@@ -158,11 +169,11 @@ def test_every_segment_is_answered_exactly_once(kinds, streams) -> None:
 
 
 @quick
-@given(kinds=kinds, streams=st.integers(1, 3), crash=st.integers(1, 12))
-def test_a_crash_at_any_edge_loses_nothing_and_changes_no_verdict(kinds, streams, crash) -> None:
-    undisturbed = published(kinds, streams)
+@given(kinds=kinds, streams=st.integers(1, 3), archived=archived, crash=st.integers(1, 12))
+def test_a_crash_at_any_edge_loses_nothing_and_changes_no_verdict(kinds, streams, archived, crash) -> None:
+    undisturbed = published(kinds, streams, archived=archived)
     worked(undisturbed)
-    bus = published(kinds, streams)
+    bus = published(kinds, streams, archived=archived)
     worked(bus, blows_at=crash)
     worked(bus)
     places, facts = answers(bus)
@@ -296,7 +307,7 @@ class DeafMember:
         self._member.rewind(places)
 
     def behind(self, places):
-        return dict.fromkeys(places, 1)
+        return {place: int(place[0] == TOPICS.segments) for place in places}
 
     def __getattr__(self, name):
         return getattr(self._member, name)

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-
+from scanner.bus.kafka.assignor import EvenStickyAssignor
 from scanner.core.errors import SettingsError
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
@@ -104,7 +103,7 @@ class KafkaConfig:
             "group_id": group,
             "group_instance_id": self.instance,
             "auto_offset_reset": self.start,
-            "partition_assignment_strategy": (CooperativeStickyAssignor,),
+            "partition_assignment_strategy": (EvenStickyAssignor,),
             "session_timeout_ms": int(self.session_s * 1000),
             "heartbeat_interval_ms": int(min(3.0, self.session_s / 3) * 1000),
             "max_poll_interval_ms": int(self.poll_interval_s * 1000),

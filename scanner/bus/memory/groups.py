@@ -68,9 +68,16 @@ class Group:
         return free or bool(self.leaving(member))
 
     def _balance(self) -> None:
-        """Everybody keeps up to a fair share of what the last plan gave; the rest goes to those with least."""
+        """Topic by topic: everybody keeps up to a fair share of what the last plan gave; the rest goes to those with
+        least."""
         places = sorted({place for member in self._members for place in member.places})
-        share, extra = divmod(len(places), len(self._members)) if self._members else (0, 0)
+        plan: dict[Place, Member] = {}
+        for topic in sorted({name for name, _ in places}):
+            plan |= self._shared([place for place in places if place[0] == topic])
+        self._plan = plan
+
+    def _shared(self, places: Sequence[Place]) -> dict[Place, Member]:
+        share, extra = divmod(len(places), len(self._members))
         plan: dict[Place, Member] = {}
         load = dict.fromkeys(self._members, 0)
         for place in places:
@@ -86,4 +93,4 @@ class Group:
                 willing = [member for member in self._members if place in member.places]
                 plan[place] = min(willing, key=load.__getitem__)
                 load[plan[place]] += 1
-        self._plan = plan
+        return plan
