@@ -136,6 +136,7 @@ class WorkerSettings(Section):
 
 class ProvenanceSettings(Section):
     c2pa_trust: Path | None = Field(None, description="Authorities that vouch for C2PA signers, PEM; unset: nobody.")
+    c2pa_wait_s: float = Field(30.0, gt=0, description="Longest reading of a file's C2PA manifest; then: unreadable.")
 
 
 class Audit(Section):

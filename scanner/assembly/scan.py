@@ -12,6 +12,7 @@ from pathlib import Path
 from scanner.assembly.bus import largest_record, media_store, topics_of
 from scanner.core.types import ClipSpec, Mode, Verdict
 from scanner.core.verdict import Judge, Policy
+from scanner.credentials import lifting
 from scanner.inference.batcher import Batcher
 from scanner.inference.card import Card, find_model, read_card
 from scanner.inference.golden import GOLDEN, verify_golden
@@ -25,7 +26,6 @@ from scanner.media.pool import CellPool
 from scanner.media.sandbox import Confinement
 from scanner.pipeline import Pipeline, Witness
 from scanner.ports import Bus
-from scanner.provenance.c2pa import lifting
 from scanner.settings import Settings, load
 from scanner.telemetry import Metrics
 from scanner.version import code_version
@@ -129,7 +129,8 @@ def scan_input(
     """One answer a segment of one file, in order. Raises MediaError when the file cannot be cut."""
     mode = mode_of(settings, live=False)
     source = "-" if item.path == STDIN else item.path
-    c2pa = None if item.path == STDIN else lifting(settings.provenance.c2pa_trust)(item.path)
+    origin = settings.provenance
+    c2pa = None if item.path == STDIN else lifting(origin.c2pa_trust, origin.c2pa_wait_s)(item.path)
     with cut(
         source, stream_id=item.stream_id, target_s=settings.scan.segment_s, limits=limits_of(settings), c2pa=c2pa
     ) as pieces:

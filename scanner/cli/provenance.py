@@ -13,6 +13,7 @@ from scanner.core.errors import SettingsError
 
 if TYPE_CHECKING:
     from scanner.provenance import Decision, Finding, Label45438, Manifest, Reading
+    from scanner.settings import ProvenanceSettings
 
 
 class _ReadsByDefault(TyperGroup):
@@ -40,17 +41,17 @@ def provenance(
     A table on a terminal, JSON lines in a pipe. Exit code 3 when a file cannot be read; a label with faults, or none,
     is an answer. C2PA needs the extra `c2pa`; nothing is fetched from a network.
     """
+    from scanner.credentials import available
     from scanner.provenance import decide
-    from scanner.provenance.c2pa import available
 
-    anchors = settings_from(settings, provenance_c2pa_trust=trust).provenance.c2pa_trust
+    origin = settings_from(settings, provenance_c2pa_trust=trust).provenance
     if not available():
         complain("C2PA manifests are not read: install scanner[c2pa]")
     printer: _Printer = _Lines() if wants_json(as_json) else _Table()
     unread = 0
     for path in files:
         try:
-            reading, manifest = _read(path), _manifest(path, anchors)
+            reading, manifest = _read(path), _manifest(path, origin)
         except OSError as error:
             unread += 1
             printer.failure(path, error.strerror or str(error))
@@ -123,11 +124,11 @@ def _read(path: Path) -> Reading:
         return read_label(file)
 
 
-def _manifest(path: Path, anchors: Path | None) -> Manifest | None:
-    from scanner.provenance.c2pa import read_manifest
+def _manifest(path: Path, origin: ProvenanceSettings) -> Manifest | None:
+    from scanner.credentials import read_manifest
 
     with path.open("rb") as file:
-        return read_manifest(file, anchors)
+        return read_manifest(file, origin.c2pa_trust, wait_s=origin.c2pa_wait_s)
 
 
 class _Printer(Protocol):
@@ -236,7 +237,11 @@ def _fields_as_text(label: Label45438) -> str:
 
 
 def _manifest_as_text(manifest: Manifest) -> str:
+    from scanner.provenance import State
+
     sources = dict.fromkeys(action.source_type for action in manifest.actions if action.source_type)
+    if manifest.state is State.UNREADABLE:
+        return "\n".join((manifest.state, *manifest.faults))
     lines = [f"{manifest.state}, signed by {manifest.signer or 'nobody named'}", *sources, *manifest.faults]
     return "\n".join(lines)
 

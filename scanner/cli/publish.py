@@ -94,7 +94,7 @@ def plan_of(chosen: Settings, speed: str, *, loop: bool) -> Plan:
     from scanner.assembly.scan import limits_of
     from scanner.cli.publishing import Plan
     from scanner.core.errors import SettingsError
-    from scanner.provenance.c2pa import lifting
+    from scanner.credentials import lifting
 
     try:
         factor = None if speed == "max" else float(speed)
@@ -110,7 +110,7 @@ def plan_of(chosen: Settings, speed: str, *, loop: bool) -> Plan:
         loop=loop,
         inline_limit_bytes=chosen.claims.inline_limit_bytes,
         claims_root=chosen.claims.write_to,
-        lifted=lifting(chosen.provenance.c2pa_trust),
+        lifted=lifting(chosen.provenance.c2pa_trust, chosen.provenance.c2pa_wait_s),
     )
 
 

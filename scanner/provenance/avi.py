@@ -31,6 +31,12 @@ def copies(source: Source) -> Copies:
             yield from _within(source, riff)
 
 
+def holds_chunk(source: Source, kind: bytes) -> bool:
+    """Whether a RIFF holds such a chunk. Raises ExhaustedError."""
+    riffs = (riff for riff in _chunks(source, 0, source.size) if riff.kind == b"RIFF")
+    return any(chunk.kind == kind for riff in riffs for chunk in _chunks(source, riff.start + 4, riff.end))
+
+
 def _within(source: Source, riff: _Chunk) -> Copies:
     for chunk in _chunks(source, riff.start + 4, riff.end):
         if chunk.kind == b"LIST" and chunk.form == b"INFO":

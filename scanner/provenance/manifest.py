@@ -21,6 +21,7 @@ class State(StrEnum):
     TRUSTED = "trusted"  # whole, and signed under an authority that the operator trusts
     VALID = "valid"  # whole, and signed by somebody
     INVALID = "invalid"  # the file or the manifest was changed after signing
+    UNREADABLE = "unreadable"  # there is one, and it could not be read: damaged, hostile, or too much
 
 
 class SourceKind(StrEnum):
@@ -73,8 +74,8 @@ class Manifest:
 
     @property
     def kinds(self) -> frozenset[SourceKind]:
-        """What it credibly says of its sources: nothing once it is invalid."""
-        if self.state is State.INVALID:
+        """What it credibly says of its sources: nothing once it is invalid or unreadable."""
+        if self.state in {State.INVALID, State.UNREADABLE}:
             return frozenset()
         return frozenset(kind_of(action.source_type) for action in self.actions if action.source_type)
 
@@ -92,6 +93,11 @@ class Manifest:
     def text(self) -> str:
         """One line of JSON, as it travels in the header `c2pa`."""
         return json.dumps(asdict(self), separators=(",", ":"), ensure_ascii=True)
+
+
+def unreadable(why: str) -> Manifest:
+    """In place of a manifest that is there and cannot be read."""
+    return Manifest(State.UNREADABLE, None, None, None, (), (why[:LONGEST_TEXT],))
 
 
 def parse_manifest(text: str) -> Manifest | None:

@@ -50,6 +50,12 @@ def copies(source: Source) -> Copies:
             source.note(Code.MALFORMED, "the file has no moov box")
 
 
+def holds_uuid(source: Source, usertype: bytes) -> bool:
+    """Whether there is such a uuid box at the top. Raises ExhaustedError."""
+    tops = _boxes(source, 0, source.size, "file")
+    return any(box.kind == b"uuid" and source.read(box.start, 16) == usertype for box in tops)
+
+
 def _within(source: Source, parent: _Box, path: str) -> Copies:
     """Depth is bounded: no holder stands twice on a path."""
     if parent.kind == b"meta":

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from scanner.cli.app import app
 from scanner.core.errors import SettingsError
 from scanner.core.types import Label, Provenance, Tier
+from scanner.credentials import lifting, read_manifest
 from scanner.media.cutter import cut
 from scanner.provenance import (
     Basis,
@@ -28,7 +29,6 @@ from scanner.provenance import (
     propagation,
     weighed,
 )
-from scanner.provenance.c2pa import lifting, read_manifest
 from scanner.provenance.writing import label_copy
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scanner.provenance.article6 import label_text
+from scanner.provenance.embedded import manifest_kind
 from scanner.provenance.findings import Code
 from scanner.provenance.reading import Container, Reading, read_label
 from scanner.provenance.writing import avi, flv, matroska, mp4
 from scanner.provenance.writing.splice import File, Splice, UnwritableError
 
-_C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # usertype of the uuid box, C2PA 2.2, A.5.1
 _WRITERS: Mapping[Container, Callable[[File, bytes, str | None], list[Splice]]] = {
     Container.MP4: mp4.splices,
     Container.MATROSKA: matroska.splices,
@@ -69,7 +69,7 @@ def label_copy(source: Path, target: Path, fields: Mapping[str, str]) -> Labelle
         finally:
             Path(name).unlink(missing_ok=True)
         changed = sum(splice.length for splice in splices)
-        return Labelled(written, changed, _has_c2pa(opened, reading.container))
+        return Labelled(written, changed, manifest_kind(file) is not None)
 
 
 def _read_back(path: Path, fields: Mapping[str, str]) -> Reading:
@@ -79,10 +79,3 @@ def _read_back(path: Path, fields: Mapping[str, str]) -> Reading:
     if said != [dict(fields)] or any(finding.code is Code.TRUNCATED for finding in reading.findings):
         raise UnwritableError(f"the label could not be read back as it was written: {said}")
     return reading
-
-
-def _has_c2pa(file: File, container: Container) -> bool:
-    if container is Container.MP4:
-        top = mp4.boxes(file.read, 0, file.size)
-        return any(box.kind == b"uuid" and file.read(box.start, 16) == _C2PA_BOX for box in top)
-    return container is Container.AVI and b"C2PA" in avi.kinds(file)
