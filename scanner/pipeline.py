@@ -33,6 +33,8 @@ class Look:
     observation: Observation
     scored: tuple[Scored, ...]
     timing: Timing
+    pictures: tuple[bytes, ...] = ()
+    """one a clip that was scored, when the pipeline makes any"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Pipeline:
     batcher: Batcher
     judge: Judge
     witness: Witness | None = None
+    picture: Callable[[Clip], bytes] | None = None
+    """makes a small picture of every clip, for people who watch"""
 
     def look(self, segment: Segment, mode: Mode) -> Look:
         """Observes and scores. Raises MediaError, CellLostError or InferenceError."""
@@ -50,13 +54,18 @@ class Pipeline:
             return Look(segment, nothing_seen(mode), (), Timing())  # a bare end of stream: there is nothing to decode
         began = time.monotonic()
         sighting = self.observer.observe(segment, mode)
-        waiting = [self._submit(segment, clip) for clip in sighting.clips()]
+        waiting: list[Future[Scored]] = []
+        pictures: list[bytes] = []
+        for clip in sighting.clips():
+            if self.picture is not None:
+                pictures.append(self.picture(clip))
+            waiting.append(self._submit(segment, clip))
         observation = sighting.observation()
         observed = time.monotonic()
         scored = tuple(future.result() for future in waiting)
         done = time.monotonic()
         timing = Timing(observe=_ms(observed - began), score=_ms(done - observed), total=_ms(done - began))
-        return Look(segment, observation, scored, timing)
+        return Look(segment, observation, scored, timing, tuple(pictures))
 
     def answer(self, state: StreamState, look: Look) -> Conclusion:
         """Judges. Pure but for the timing it passes on."""

@@ -205,12 +205,22 @@ class Bus(Protocol):
         """The next offset to answer, a partition; a partition of which the group has committed nothing is left out."""
 
 
+_WEEK_MS = 7 * 24 * 3600 * 1000
+
+
 @dataclass(frozen=True, slots=True)
 class TopicPlan:
     partitions: int
     compacted: bool = False
     retention_ms: int | None = None
     max_record_bytes: int = 8 * 1024 * 1024
+
+    @property
+    def segment_ms(self) -> int | None:
+        """How long Apache Kafka adds to one file: only whole files expire. None leaves its choice."""
+        if self.retention_ms is None or self.retention_ms >= _WEEK_MS:
+            return None
+        return max(60_000, self.retention_ms // 4)
 
 
 class MediaStore(Protocol):

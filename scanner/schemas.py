@@ -14,7 +14,8 @@ from pydantic import TypeAdapter
 
 from scanner import wire
 from scanner.core.errors import Stage
-from scanner.wire import JSON_TYPE, LARGEST_NUMBER, Topics, Type
+from scanner.core.types import Label
+from scanner.wire import JPEG_TYPE, JSON_TYPE, LARGEST_NUMBER, Topics, Type
 
 Json = dict[str, Any]
 
@@ -62,6 +63,7 @@ def asyncapi() -> Json:
             "archiveStates": _channel(topics.archive_states, "state", cleanup="compact"),
             "deadletters": _channel(topics.deadletters, "deadletter"),
             "reviews": _channel(topics.reviews, "review"),
+            "faces": _channel(topics.faces, "face"),
         },
         "operations": {
             "takeSegment": _operation("receive", "segments", "Each segment is answered exactly once."),
@@ -71,6 +73,7 @@ def asyncapi() -> Json:
             "keepState": _operation("send", "states", "What is remembered of a stream; the last record counts."),
             "keepArchiveState": _operation("send", "archiveStates", "What is remembered of a stream of an archive."),
             "giveDeadLetter": _operation("send", "deadletters", "The segment got no verdict, and why."),
+            "giveFace": _operation("send", "faces", "A small picture of a judged face; the topic forgets it soon."),
             "takeReview": _operation("receive", "reviews", "A person's decision on a verdict; added, never changed."),
         },
         "components": {"messages": _messages()},
@@ -84,6 +87,7 @@ def _messages() -> Json:
         "alert": _message(Type.ALERT, {}, JSON_TYPE, {"$ref": "./alert.v1.json"}),
         "state": _message(Type.STATE, {}, JSON_TYPE, {"$ref": "./state.v1.json"}),
         "review": _message(Type.REVIEW, {}, JSON_TYPE, {"$ref": "./review.v1.json"}),
+        "face": _message(Type.FACE, _face_headers(), JPEG_TYPE, _bytes("A JPEG of a few kilobytes.")),
         "deadletter": _message(
             Type.DEADLETTER, _deadletter_headers(), "video/mp4", _bytes("The value of the record that was refused.")
         ),
@@ -111,9 +115,18 @@ def headers_schema(kind: Type, own: Json) -> Json:
     optional = {"ce_time": {"type": "string", "format": "date-time"}}
     optional |= {name: schema for name, schema in own.items() if schema.get("x-optional")}
     required = event | {name: schema for name, schema in own.items() if name not in optional}
-    if kind not in {Type.SEGMENT, Type.DEADLETTER}:
+    if kind not in {Type.SEGMENT, Type.DEADLETTER, Type.FACE}:
         required["content-type"] = {"const": JSON_TYPE}
     return {"type": "object", "properties": required | optional, "required": list(required)}
+
+
+def _face_headers() -> Json:
+    return {
+        "content-type": {"const": JPEG_TYPE},
+        "verdict-id": {**_TEXT, "description": "the verdict that judged the face"},
+        "track-id": {**_TEXT, "description": "the face, as that verdict names it"},
+        "label": {"enum": [label.value for label in Label]},
+    }
 
 
 def _segment_headers() -> Json:

@@ -98,6 +98,7 @@ class TopicSettings(Section):
     archive_states: str = Field(
         "scanner.archive.states", description="What is remembered of each stream of an archive; compacted."
     )
+    faces: str = Field("scanner.faces", description="Small pictures of faces, soon forgotten.")
     partitions: int = Field(12, gt=0, description="Partitions of each topic when created.")
 
 
@@ -143,6 +144,13 @@ class Audit(Section):
     retention_days: int = Field(183, gt=0, description="Verdicts, alerts and reviews are kept on their topics so long.")
 
 
+class Faces(Section):
+    kept_min: float = Field(
+        60.0, ge=0, description="Small pictures of judged faces are kept so long for the wall; 0: none are ever made."
+    )
+    every_s: float = Field(10.0, ge=0, description="A stream's pictures are renewed at most this often.")
+
+
 class DashboardSettings(Section):
     host: str = Field("127.0.0.1", description="Address the dashboard listens on.")
     port: int = Field(8080, ge=0, le=65535, description="Its port; 0 takes a free one.")
@@ -153,6 +161,7 @@ class DashboardSettings(Section):
     reviewers: int = Field(1, ge=1, le=2, description="People who have to answer a case; 2 is the two-person rule.")
     lookback_min: float = Field(15.0, ge=0, description="How far back it reads when it starts.")
     streams: int = Field(2000, gt=0, description="Streams it remembers.")
+    group_by: str = Field("/", description="A stream's group is its name up to this; empty: there are no groups.")
     points: int = Field(300, gt=0, description="Verdicts it remembers of each.")
     https: bool = Field(default=False, description="A proxy in front speaks TLS: cookies are for https alone.")
     tls_cert: Path | None = Field(None, description="Certificate, PEM: the dashboard itself speaks TLS.")
@@ -189,6 +198,7 @@ class Settings(Section):
     ingest: IngestSettings = IngestSettings()
     log: Log = Log()
     audit: Audit = Audit()
+    faces: Faces = Faces()
     provenance: ProvenanceSettings = ProvenanceSettings()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal, TypeVar
@@ -43,6 +43,7 @@ class Topics:
     states: str = "scanner.states"
     deadletters: str = "scanner.deadletters"
     reviews: str = "scanner.reviews"
+    faces: str = "scanner.faces"
     archive: str | None = None
     """segments of archives, answered when no live one waits; None: nobody asks there"""
     archive_states: str = "scanner.archive.states"
@@ -67,6 +68,7 @@ class Type(StrEnum):
     STATE = "scanner.state.v1"
     DEADLETTER = "scanner.deadletter.v1"
     REVIEW = "scanner.review.v1"
+    FACE = "scanner.face.v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,27 @@ def verdict_record(
     if by is not None:
         told += [(WORKER, by.worker.encode()), (CELLS_RESTARTED, str(by.cells_restarted).encode())]
     return replace(record, headers=(*record.headers, *told))
+
+
+JPEG_TYPE = "image/jpeg"
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A small picture of a face that was judged."""
+
+    verdict: Verdict = field(repr=False)
+    track_id: str
+    jpeg: bytes = field(repr=False)
+
+
+def face_record(face: Face, topic: str, *, at_ms: int) -> Record:
+    verdict = face.verdict
+    event = cloud_event(f"{verdict.verdict_id}/{face.track_id}", "scanner", Type.FACE, at_ms)
+    label = next(track.label for track in verdict.tracks if track.track_id == face.track_id)
+    told = {"content-type": JPEG_TYPE, "verdict-id": verdict.verdict_id, "track-id": face.track_id, "label": label}
+    headers = tuple((name, value.encode()) for name, value in {**event, **told}.items())
+    return Record(topic, verdict.stream_id.encode(), face.jpeg, headers)
 
 
 def alert_record(alert: Alert, topic: str, *, at_ms: int) -> Record:

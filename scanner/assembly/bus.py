@@ -47,13 +47,14 @@ def topics_of(settings: Settings) -> Topics:
 
 def topic_plans(settings: Settings) -> dict[str, TopicPlan]:
     """Every topic and how it is created. Segments and their states share their partitioning: one stream, one worker."""
-    topics = topics_of(settings)
+    topics, faces = topics_of(settings), settings.faces
     plan = TopicPlan(settings.topics.partitions, max_record_bytes=largest_record(settings))
     kept = replace(plan, retention_ms=settings.audit.retention_days * DAY_MS)
     return {
         **dict.fromkeys((*topics.asked, topics.deadletters), plan),
         **dict.fromkeys((topics.verdicts, topics.alerts, topics.reviews), kept),
         **dict.fromkeys((topics.states_of(asked) for asked in topics.asked), replace(plan, compacted=True)),
+        **({topics.faces: replace(plan, retention_ms=round(faces.kept_min * 60_000))} if faces.kept_min else {}),
     }
 
 

@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scanner.assembly.bus import largest_record, media_store, topics_of
@@ -30,6 +30,7 @@ from scanner.settings import Settings, load
 from scanner.telemetry import Metrics
 from scanner.version import code_version
 from scanner.worker import Rules, Worker
+from scanner.worker.faces import picture
 
 GPU_BATCH = 16
 INSPECTED_A_CELL = 2  # 720p30 streams, at a quarter of a core each, leave half of the machine to the patrol
@@ -173,6 +174,7 @@ def worker_of(settings: Settings, bus: Bus, parts: Assembled, metrics: Metrics) 
         commit_interval_s=worker.commit_interval_ms / 1000,
         pending_bytes=worker.pending_mib * 1024 * 1024,
         drain_s=worker.drain_s,
+        faces_every_s=settings.faces.every_s if settings.faces.kept_min else None,
         patrol_after_s=worker.patrol_after_s,
         shed_after_s=worker.shed_after_s,
         inspect_at_once=worker.inspect_at_once or INSPECTED_A_CELL * parts.cell_count,
@@ -180,6 +182,7 @@ def worker_of(settings: Settings, bus: Bus, parts: Assembled, metrics: Metrics) 
         stuck_after_s=worker.stuck_after_s,
         largest_record_bytes=largest_record(settings) - RECORD_OVERHEAD_BYTES,
     )
+    pipeline = parts.pipeline if rules.faces_every_s is None else replace(parts.pipeline, picture=picture)
     metrics.model(parts.model.ref.name, parts.model.ref.sha256)
     metrics.cells(lambda: parts.cells.restarts)
-    return Worker(bus, parts.pipeline, media_store(settings), metrics, rules)
+    return Worker(bus, pipeline, media_store(settings), metrics, rules)

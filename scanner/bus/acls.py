@@ -17,21 +17,21 @@ Operation = Literal["Read", "Write", "Describe"]
 _RIGHTS_OF_TOPICS: dict[str, dict[Operation, tuple[str, ...]]] = {
     "worker": {
         "Read": ("segments", "archive", "states", "archive_states"),
-        "Write": ("verdicts", "alerts", "states", "archive_states", "deadletters"),
+        "Write": ("verdicts", "alerts", "states", "archive_states", "deadletters", "faces"),
     },
     "publisher": {"Write": ("segments",)},
     "replayer": {"Read": ("archive",), "Write": ("archive",)},
     "ingest": {"Read": ("segments",), "Write": ("segments",)},
     "dashboard": {
-        "Read": ("segments", "archive", "verdicts", "alerts", "states", "deadletters", "reviews"),
-        "Write": ("reviews",),
+        "Read": ("segments", "archive", "verdicts", "alerts", "states", "deadletters", "reviews", "faces"),
+        "Write": ("reviews", "segments", "archive"),
     },
     "tail": {"Read": ("verdicts", "alerts")},
     "redrive": {"Read": ("deadletters", "segments", "archive", "verdicts"), "Write": ("segments", "archive")},
     "auditor": {"Read": ("segments", "archive", "verdicts", "alerts", "deadletters", "reviews")},
 }
 """publisher: publish; replayer: replay --to kafka, which reads where it stopped; ingest reads where each stream's
-numbers ended; auditor: topics lag and verify, audit, reviews"""
+numbers ended; dashboard: admins redrive dead letters; auditor: topics lag and verify, audit, reviews"""
 
 ROLES = tuple(_RIGHTS_OF_TOPICS)
 

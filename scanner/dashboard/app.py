@@ -43,6 +43,7 @@ ROUTES = [
     Route("/clip", pages.clip),
     Route("/reviews", reviewing.queue),
     Route("/reviews", reviewing.decide, methods=["POST"]),
+    Route("/face", pages.face),
     Route("/health", pages.health),
     Route("/health/redrive", redriving.start, methods=["POST"]),
     Route("/people", people.show),

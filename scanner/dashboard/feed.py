@@ -18,6 +18,7 @@ log = structlog.get_logger()
 
 POLL_S = 0.25
 BATCH = 500
+EXPIRE_S = 1.0
 PAUSE_S = 2.0  # before a bus that does not answer is asked again
 
 
@@ -33,6 +34,8 @@ class Feed:
         self._view = view
         self._lookback_ms = round(lookback_s * 1000)
         self._heard_ms = now_ms()
+        self._expire_ms = 0
+        """when pictures are next looked through for those that expired"""
         self._next: dict[Place, int] = {}
         """first offset that was not read yet: what comes again after an interruption is passed over"""
         self._lock = threading.Lock()
@@ -94,6 +97,7 @@ class Feed:
                 found = reader.poll(POLL_S, limit=BATCH)
                 self._heard_ms, self.trouble = now_ms(), ""
                 self._fold(found)
+                self._expire()
                 if not found and not self.caught_up.is_set() and reader.at_end():
                     self.caught_up.set()
         finally:
@@ -107,6 +111,15 @@ class Feed:
                     self._next[place] = delivery.offset + 1
                     self._view.fold(delivery)
         if found:
+            self._tell()
+
+    def _expire(self) -> None:
+        if self._heard_ms < self._expire_ms:
+            return
+        self._expire_ms = self._heard_ms + round(EXPIRE_S * 1000)
+        with self._lock:
+            gone = self._view.expire(self._heard_ms)
+        if gone:
             self._tell()
 
     def _tell(self) -> None:

@@ -19,6 +19,7 @@ from scanner.dashboard.feed import now_ms
 from scanner.dashboard.site import Site, needs, page, site_of
 from scanner.dashboard.streams import Point, Stream
 from scanner.dashboard.tiles import BLANK, counted, tile_of
+from scanner.wire import JPEG_TYPE
 
 FIRST = 120  # tiles a 4K screen shows; the others come with the first event, so that the first paint does not wait
 
@@ -27,14 +28,19 @@ FIRST = 120  # tiles a 4K screen shows; the others come with the first event, so
 def wall(request: Request) -> Response:
     site, now = site_of(request), now_ms()
     with site.feed.looking() as view:
-        ordered = sorted(view.streams.values(), key=lambda stream: stream.rank(now))
+        everything = view.streams.values()
+        groups = sorted({visible(stream.group) for stream in everything} - {""})
+        chosen = request.query_params.get("group", "")
+        wanted = [stream for stream in everything if chosen in ("", visible(stream.group))]
+        ordered = sorted(wanted, key=lambda stream: stream.rank(now))
         first = ordered if "all" in request.query_params else ordered[:FIRST]
         tiles = [(tile_of(stream), stream.attention(now).name.lower()) for stream in first]
-        counts = {attention.name.lower(): count for attention, count in counted(ordered, now).items()}
+        counts = {attention.name.lower(): count for attention, count in counted(wanted, now).items()}
         waiting = view.cases.count(site.reviewers)
     return page(
-        request, "wall.html", tiles=tiles, counts=counts, seen=0, waiting=waiting, blank=BLANK, total=len(ordered)
-    )
+        request, "wall.html", tiles=tiles, counts=counts, seen=0, waiting=waiting, blank=BLANK, total=len(ordered),
+        groups=groups, group=chosen if chosen in groups else "",
+    )  # fmt: skip
 
 
 @needs(Role.VIEWER)
@@ -98,6 +104,16 @@ def clip(request: Request) -> Response:
     first, last = wanted
     headers["Content-Range"] = f"bytes {first}-{last}/{len(found.payload)}"
     return Response(found.payload[first : last + 1], 206, headers, found.content_type)
+
+
+@needs(Role.VIEWER)
+def face(request: Request) -> Response:
+    """The last small picture of a face, as long as it is kept."""
+    with site_of(request).feed.looking() as view:
+        found = _known(view.streams, request).picture(request.query_params.get("track", ""))
+    if found is None:
+        raise HTTPException(404)
+    return Response(found.jpeg, media_type=JPEG_TYPE, headers={"Cache-Control": "private, max-age=60"})
 
 
 @needs(Role.VIEWER)

@@ -39,7 +39,8 @@ def site_for(settings: Settings, bus: Bus, accounts: Accounts | None = None) -> 
     if not accounts.users():
         log.warning("nobody_may_sign_in_yet", users_file=str(ours.users_file), add="scanner dashboard users add NAME")
     topics = topics_of(settings)
-    feed = Feed(bus, View(topics, Limits(ours.streams, ours.points)), ours.lookback_min * 60)
+    limits = Limits(ours.streams, ours.points, round(settings.faces.kept_min * 60_000))
+    feed = Feed(bus, View(topics, limits, ours.group_by), ours.lookback_min * 60)
     return Site(
         bus=bus,
         topics=topics,

@@ -13,6 +13,7 @@ RECENT = 5  # segments: the worst of them is the stream's state, so that one cal
 REPEATS = 50  # verdicts back: a repeat comes soon after the first
 SILENT_MS = 15_000  # without a verdict, and not ended: somebody should look at the source
 ALERTS_KEPT = 50
+PICTURES_KEPT = 3
 
 
 class Attention(IntEnum):
@@ -74,6 +75,19 @@ def point_of(verdict: Verdict, place: Source) -> Point:
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A small picture of a face, for a while."""
+
+    key: str
+    """another one for every picture, so that browsers may keep them"""
+    track_id: str
+    label: Label
+    at_ms: int
+    """wall clock"""
+    jpeg: bytes = field(repr=False)
+
+
 @dataclass(slots=True)
 class Stream:
     """One stream, from its verdicts and alerts in the order in which they came."""
@@ -81,6 +95,7 @@ class Stream:
     stream_id: str
     last: Verdict
     points: deque[Point]
+    group: str = ""
     heard_ms: int = 0
     """wall clock of the last verdict's record"""
     behind_s: float | None = None
@@ -95,6 +110,8 @@ class Stream:
     """alerts that were not cleared: track to media time"""
     recent: deque[Point] = field(default_factory=lambda: deque(maxlen=RECENT))
     """the last few segments"""
+    pictures: list[Picture] = field(default_factory=list)
+    """the last ones of different faces, oldest first"""
     version: int = 0
     """of the view, when this last changed"""
 
@@ -129,6 +146,20 @@ class Stream:
             if track.alerted:
                 self.raised[track.track_id] = before.get(track.track_id, track.seen_ms)
         return before != self.raised
+
+    def pictured(self, picture: Picture) -> None:
+        others = [known for known in self.pictures if known.track_id != picture.track_id]
+        self.pictures = [*others, picture][-PICTURES_KEPT:]
+
+    def expire(self, before_ms: int) -> bool:
+        """Forgets older pictures; whether there were any."""
+        kept = [picture for picture in self.pictures if picture.at_ms >= before_ms]
+        gone = len(kept) < len(self.pictures)
+        self.pictures = kept
+        return gone
+
+    def picture(self, track_id: str) -> Picture | None:
+        return next((picture for picture in self.pictures if picture.track_id == track_id), None)
 
     def point(self, verdict_id: str) -> Point | None:
         return next((point for point in reversed(self.points) if point.verdict_id == verdict_id), None)

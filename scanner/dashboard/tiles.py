@@ -21,6 +21,7 @@ class Tile:
     id: str
     name: str
     """the identity, safe to look at"""
+    group: str
     attention: str
     """leaving silence aside: the browser's clock tells that"""
     label: str
@@ -34,6 +35,8 @@ class Tile:
     heard_ms: int
     mode: str
     faces: tuple[tuple[Box, str], ...]
+    pictures: tuple[tuple[str, str, str], ...]
+    """face, key and label"""
     reasons: tuple[str, ...]
     alerts: int
     ended: bool
@@ -43,8 +46,9 @@ class Tile:
 
 
 BLANK = Tile(
-    "", "", "clear", Label.NO_MANIPULATION_FOUND.value, None, 0, "", None, 0, Mode.PATROL.value, (), (), 0, False
-)
+    id="", name="", group="", attention="clear", label=Label.NO_MANIPULATION_FOUND.value, score=None, peak=0, spark="",
+    behind_s=None, heard_ms=0, mode=Mode.PATROL.value, faces=(), pictures=(), reasons=(), alerts=0, ended=False,
+)  # fmt: skip
 """what scripts copy for a stream that was not there when the page was made"""
 
 
@@ -53,6 +57,7 @@ def tile_of(stream: Stream) -> Tile:
     return Tile(
         id=stream.stream_id,
         name=visible(stream.stream_id),
+        group=visible(stream.group),
         attention=stream.attention(stream.heard_ms).name.lower(),
         label=last.label.value,
         score=last.score,
@@ -62,6 +67,7 @@ def tile_of(stream: Stream) -> Tile:
         heard_ms=stream.heard_ms,
         mode=stream.mode.value,
         faces=tuple((track.box, track.label.value) for track in last.tracks),
+        pictures=tuple((picture.track_id, picture.key, picture.label.value) for picture in stream.pictures),
         reasons=tuple(reason.value for reason in last.reasons),
         alerts=len(stream.raised),
         ended=stream.ended,

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 from scanner import wire
 from scanner.core.errors import SegmentInvalidError
-from scanner.core.types import Alert, Edge, Source
+from scanner.core.types import Alert, Edge, Label, Source
 from scanner.dashboard.cases import Cases
-from scanner.dashboard.streams import ALERTS_KEPT, Stream
+from scanner.dashboard.streams import ALERTS_KEPT, Picture, Stream
 from scanner.dashboard.tallies import Letter, Tallies
 from scanner.ports import Delivery
 
 _MESSAGE = 300  # characters of a dead letter's reason
-_NAME = 100  # characters of a worker's name
+_NAME = 100  # characters of a worker's or a face's name
+_JPEG = b"\xff\xd8\xff"
+_LARGEST_PICTURE = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +26,18 @@ class Limits:
     """the one that was silent longest is forgotten first"""
     points: int = 300
     """verdicts kept a stream"""
+    pictures_ms: int = 0
+    """how long faces are kept; 0: they are not even read"""
 
 
 class View:
     """Folds one record after another. Not thread-safe: its owner holds a lock."""
 
-    def __init__(self, topics: wire.Topics, limits: Limits | None = None) -> None:
+    def __init__(self, topics: wire.Topics, limits: Limits | None = None, group_by: str = "/") -> None:
+        """
+        Args:
+            group_by: a stream's group is its name up to this; "" makes no groups.
+        """
         self.version = 0
         """grows with every change"""
         self.streams: dict[str, Stream] = {}
@@ -39,6 +47,7 @@ class View:
         self.gone: deque[tuple[int, str]] = deque(maxlen=1000)
         """streams that were forgotten, with the version"""
         self._limits = limits or Limits()
+        self._group_by = group_by
         self._early: dict[str, deque[Alert]] = {}
         """alerts of streams whose verdicts have not come by yet: topics do not wait for each other"""
         self._fold = {
@@ -48,6 +57,8 @@ class View:
             topics.deadletters: self._died,
             topics.reviews: self._reviewed,
         }
+        if self._limits.pictures_ms:
+            self._fold[topics.faces] = self._pictured
 
     @property
     def topics(self) -> list[str]:
@@ -76,7 +87,8 @@ class View:
         live_at_ms = _number(headers, wire.LIVE_AT)
         stream = self.streams.get(verdict.stream_id)
         if stream is None:
-            stream = Stream(verdict.stream_id, verdict, deque(maxlen=self._limits.points))
+            group = group_of(verdict.stream_id, self._group_by)
+            stream = Stream(verdict.stream_id, verdict, deque(maxlen=self._limits.points), group=group)
         if not stream.judged(verdict, delivery.source, delivery.timestamp_ms, live_at_ms):
             return
         self._touch(stream)
@@ -105,6 +117,28 @@ class View:
         if stream is not None and stream.remembered(state):
             self._touch(stream)
 
+    def _pictured(self, delivery: Delivery) -> None:
+        stream = self.streams.get(delivery.record.key.decode(errors="replace"))
+        jpeg = delivery.record.value or b""
+        if not (jpeg.startswith(_JPEG) and len(jpeg) <= _LARGEST_PICTURE):
+            raise SegmentInvalidError(f"no small JPEG on {delivery.record.topic}")
+        if stream is None:
+            return  # of before we read; the next one comes soon
+        headers = dict(delivery.record.headers)
+        known = _text(headers, "label")
+        label = Label(known) if known in set(Label) else Label.INSUFFICIENT_EVIDENCE
+        key = f"{delivery.partition}-{delivery.offset}"
+        stream.pictured(Picture(key, _text(headers, "track-id")[:_NAME], label, delivery.timestamp_ms, jpeg))
+        self._touch(stream)
+
+    def expire(self, now_ms: int) -> bool:
+        """Forgets what may not be kept any longer; whether anything was forgotten."""
+        before_ms = now_ms - self._limits.pictures_ms
+        expired = [stream for stream in self.streams.values() if stream.expire(before_ms)]
+        for stream in expired:
+            self._touch(stream)
+        return bool(expired)
+
     def _died(self, delivery: Delivery) -> None:
         self.tallies.died(letter_of(delivery))
         self.version += 1
@@ -122,6 +156,12 @@ class View:
             oldest = next(iter(self.streams))
             del self.streams[oldest]
             self.gone.append((self.version, oldest))
+
+
+def group_of(stream_id: str, separator: str) -> str:
+    """A stream's name up to the separator; empty without one."""
+    group, found, _ = stream_id.partition(separator) if separator else ("", "", "")
+    return group if found else ""
 
 
 def letter_of(delivery: Delivery) -> Letter:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from scanner.core.types import Pixels
+from scanner.jpeg import jpeg, sized
 
 FACE_PX = 112
 STRIP_PX = 96
 STRIP_FRAMES = 5
-QUALITY = 78  # 112 px: 3 to 4 kB; artefacts of its own stay under those people are to look at
 HEAT_OPACITY = 0.62
 
 
 def thumbnail(pixels: Pixels) -> bytes:
     """JPEG of a clip's middle frame, from (T, S, S, 3) RGB."""
-    return _jpeg(_sized(pixels[len(pixels) // 2], FACE_PX))
+    frame = pixels[len(pixels) // 2]
+    return jpeg(frame if frame.shape[0] <= FACE_PX else sized(frame, FACE_PX))
 
 
 def strip_places(length: int) -> tuple[int, ...]:
@@ -36,28 +35,13 @@ def heat_strip(frames: Pixels, maps: NDArray[np.float32]) -> bytes:
     """
     if len(frames) != len(maps):
         raise ValueError(f"{len(frames)} frames do not match {len(maps)} maps")
-    return _jpeg(np.concatenate([_heated(frame, heat) for frame, heat in zip(frames, maps, strict=True)], axis=1))
+    return jpeg(np.concatenate([_heated(frame, heat) for frame, heat in zip(frames, maps, strict=True)], axis=1))
 
 
 def _heated(frame: Pixels, heat: NDArray[np.float32]) -> Pixels:
-    face = _sized(frame, STRIP_PX)
+    face = sized(frame, STRIP_PX)
     smooth = cv2.resize(heat.astype(np.float32), (STRIP_PX, STRIP_PX), interpolation=cv2.INTER_CUBIC)
     level = np.clip(smooth, 0, 1)
     colours = cv2.applyColorMap((95 + level * 150).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
     opacity = (HEAT_OPACITY * level)[..., None]
     return (face * (1 - opacity) + colours * opacity).astype(np.uint8)
-
-
-def _sized(frame: Pixels, side: int) -> Pixels:
-    if frame.shape[0] <= side and side == FACE_PX:
-        return frame
-    how = cv2.INTER_AREA if frame.shape[0] > side else cv2.INTER_LINEAR
-    return cast(Pixels, cv2.resize(frame, (side, side), interpolation=how))
-
-
-def _jpeg(rgb: Pixels) -> bytes:
-    options = [cv2.IMWRITE_JPEG_QUALITY, QUALITY, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
-    done, data = cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]), options)
-    if not done:
-        raise ValueError(f"no JPEG of a picture of shape {rgb.shape}")
-    return data.tobytes()

@@ -15,6 +15,7 @@ from scanner.local import ATTEMPTS
 from scanner.pipeline import Look, Pipeline
 from scanner.ports import Record
 from scanner.telemetry import Metrics
+from scanner.worker.faces import Faces
 from scanner.worker.rules import Rules
 from scanner.worker.streams import Job
 
@@ -26,6 +27,7 @@ class Answering:
         self._pipeline = pipeline
         self._metrics = metrics
         self._rules = rules
+        self._faces = None if rules.faces_every_s is None else Faces(rules.topics.faces, rules.faces_every_s)
 
     def answer(self, job: Job, state: StreamState, look: Look) -> tuple[tuple[Record, ...], StreamState]:
         """The records that answer the job, and what is to be remembered of its stream."""
@@ -40,6 +42,7 @@ class Answering:
             wire.verdict_record(verdict, topics.verdicts, at_ms=now, live_at_ms=live_at_ms, by=self._me()),
             *(wire.alert_record(alert, topics.alerts, at_ms=now) for alert in conclusion.alerts),
             wire.state_record(conclusion.state, topics.states_of(source.topic), at_ms=now),
+            *(self._faces.records(look, verdict, at_ms=now) if self._faces else ()),
         )
         self._metrics.judged(verdict)
         for alert in conclusion.alerts:

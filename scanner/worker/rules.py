@@ -28,6 +28,8 @@ class Rules:
     commit_interval_s: float = 0.2
     pending_bytes: int = 256 * 1024 * 1024
     drain_s: float = 20.0
+    faces_every_s: float | None = None
+    """how often small pictures of a stream's faces are told; None: never"""
     largest_record_bytes: int = 5 * 1024 * 1024
     """what the dead-letter topic takes"""
     patrol_after_s: float | None = None

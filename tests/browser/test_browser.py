@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from desks import suspicious
 from said import TOPICS, alert, dead, verdict
 
 from scanner import wire
+from scanner.jpeg import jpeg
 from scanner.testing import draw_video
 
 pytestmark = pytest.mark.browser
@@ -107,6 +111,36 @@ def test_search_and_filters_leave_what_was_asked_for(served, enter) -> None:
     assert page.locator(".tile:visible").count() == 1
     page.check("input[value=ended]", force=True)
     page.wait_for_selector("#nothing", state="visible")
+
+
+def test_groups_gather_streams_under_their_names_and_the_address_remembers(served, enter) -> None:
+    served.say(verdict("gate/a"), verdict("gate/b"), suspicious("hall/a"), verdict("lone"))
+    page = enter()
+    page.wait_for_selector(".pulse.live")
+    page.click("#by")
+    page.wait_for_selector(".groupline")
+    page.reload()
+    page.wait_for_selector(".groupline")
+    assert page.eval_on_selector_all(".groupline bdi", "lines => lines.map(line => line.innerText)")[0] == "hall"
+    page.select_option("#group", "gate")
+    assert page.locator(".tile:visible").count() == 2
+    page.reload()
+    page.wait_for_selector(".pulse.live")
+    assert page.locator(".tile:visible").count() == 2
+    assert page.inner_text("[data-count='']") == "2"
+
+
+def test_faces_appear_on_tiles_while_somebody_watches_and_leave_when_they_expire(served, enter) -> None:
+    served.say(verdict("cam"))
+    page = enter()
+    page.wait_for_selector(".pulse.live")
+    face = wire.Face(verdict("cam"), "t1", jpeg(np.full((88, 88, 3), 120, np.uint8)))
+    served.publish(wire.face_record(face, TOPICS.faces, at_ms=0))
+    page.wait_for_function("() => document.querySelector('.tile .people img')?.naturalWidth === 88", timeout=5000)
+    with served.site.feed.looking() as view:
+        view._limits = replace(view._limits, pictures_ms=1)
+    page.wait_for_selector(".tile .people img", state="detached", timeout=5000)
+    page.wait_for_selector(".tile .where", state="visible")
 
 
 def test_a_stream_that_starts_while_somebody_watches_gets_a_tile(served, enter) -> None:

@@ -122,6 +122,7 @@ def test_topics_are_those_that_the_command_creates() -> None:
         assert config["max.message.bytes"] == plan.max_record_bytes
         assert config.get("cleanup.policy", "delete") == ("compact" if plan.compacted else "delete")
         assert config.get("retention.ms") == plan.retention_ms
+        assert config.get("segment.ms") == plan.segment_ms
 
 
 def test_users_have_the_least_rights_of_their_role() -> None:

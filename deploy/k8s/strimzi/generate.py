@@ -32,6 +32,8 @@ def topic(name: str, plan: TopicPlan) -> dict[str, Any]:
         config["cleanup.policy"] = "compact"
     if plan.retention_ms:
         config["retention.ms"] = plan.retention_ms
+    if plan.segment_ms:
+        config["segment.ms"] = plan.segment_ms
     return resource("KafkaTopic", name, {"partitions": plan.partitions, "replicas": REPLICAS, "config": config})
 
 

@@ -141,4 +141,6 @@ def _options(plan: TopicPlan) -> dict[str, object]:
     }
     if plan.retention_ms is not None:
         configs["retention.ms"] = str(plan.retention_ms)
+    if plan.segment_ms is not None:
+        configs["segment.ms"] = str(plan.segment_ms)
     return {"num_partitions": plan.partitions, "configs": configs}

@@ -9,11 +9,13 @@
   const blank = document.getElementById("tile").content.firstElementChild;
   const written = new Map([...wall.children].map((item) => [item.dataset.id, item])); // by the server
   const tiles = new Map(); // identity to { item, told, shown, seen, parts }
+  const group = document.getElementById("group"), by = document.getElementById("by");
+  const lines = new Map(); // group to its heading
   let wanted = "", words = [], hands = 0, told = false;
 
   const partsOf = (item) => ({
     link: item.querySelector("a"), use: item.querySelector("use"), word: item.querySelector(".state b"),
-    score: item.querySelector(".score"), name: item.querySelector(".name"), where: item.querySelector(".where"),
+    score: item.querySelector(".score"), name: item.querySelector(".name"), where: item.querySelector(".where"), people: item.querySelector(".people"),
     spark: item.querySelector(".spark path"), behind: item.querySelector(".behind"),
     faces: item.querySelector(".faces"), mode: item.querySelector(".mode"),
   });
@@ -56,10 +58,26 @@
     return path;
   };
   const set = (node, value) => { if (node.textContent !== value) node.textContent = value; };
+  const portray = ({ id, told, parts }) => {
+    const keys = told.pictures.map(([, key]) => key).join();
+    if ((parts.people.dataset.keys ?? "") === keys) return;
+    parts.people.dataset.keys = keys;
+    parts.people.hidden = !keys;
+    parts.where.classList.toggle("gone", Boolean(keys));
+    const known = new Map([...parts.people.children].map((image) => [image.dataset.track, image]));
+    parts.people.replaceChildren(...told.pictures.map(([track, key, label]) => {
+      const image = known.get(track) ?? Object.assign(new Image(44, 44), { alt: "" });
+      const source = "/face?" + new URLSearchParams({ id, track, key });
+      if (image.getAttribute("src") !== source) image.src = source; // the old one stays until the new one is there
+      image.dataset.track = track;
+      image.className = "is-" + label;
+      return image;
+    }));
+  };
   const paint = (tile) => {
     const { told, parts, attention } = tile;
     if (!told) return;
-    const stamp = told.heard_ms + attention + told.alerts;
+    const stamp = [told.heard_ms, attention, told.alerts, ...told.pictures].join();
     const still = attention === "silent" ? text("silent", { s: seconds(Math.round((window.scanner.now() - told.heard_ms) / 1000)) }) : text("behind", { s: seconds(told.behind_s) });
     set(parts.behind, still);
     if (tile.painted === stamp) return;
@@ -72,6 +90,7 @@
     set(parts.faces, text("faces", { n: told.faces.length }));
     set(parts.mode, text("mode." + told.mode));
     parts.spark.setAttribute("d", sparkOf(told.spark));
+    portray(tile);
     parts.where.replaceChildren(...told.faces.map(([box, label]) => {
       const face = document.createElementNS("http://www.w3.org/2000/svg", "rect");
       const facts = { class: "is-" + label, x: 160 * box[0], y: 90 * box[1], width: 160 * (box[2] - box[0]), height: 90 * (box[3] - box[1]), rx: 5 };
@@ -91,7 +110,8 @@
       due.clear();
     });
   };
-  const matches = (tile) => (!wanted || tile.attention === wanted) && words.every((word) => tile.told.name.toLowerCase().includes(word));
+  const ofGroup = (tile) => !group.value || tile.told.group === group.value;
+  const matches = (tile) => (!wanted || tile.attention === wanted) && ofGroup(tile) && words.every((word) => tile.told.name.toLowerCase().includes(word));
   const sieve = (tile) => {
     const hidden = !matches(tile);
     if (hidden !== tile.hidden) tile.item.hidden = tile.hidden = hidden;
@@ -99,6 +119,7 @@
   const filter = () => {
     for (const tile of tiles.values()) if (tile.told) sieve(tile);
     const shown = [...tiles.values()].some((tile) => !tile.hidden);
+    if (lines.size) order();
     document.getElementById("nothing").hidden = shown || !tiles.size;
   };
   const judge = (tile, now) => {
@@ -109,15 +130,52 @@
     if (before && tile.attention === "alert") say(text("raised", { name: tile.told.name }));
     return true;
   };
+  // Groups come and go with their streams.
+  const offer = () => {
+    const names = [...new Set([...tiles.values()].map((tile) => tile.told.group))].filter(Boolean).sort();
+    const known = [...group.options].slice(1).map((option) => option.value);
+    if (names.join("\n") !== known.join("\n")) {
+      const chosen = group.value;
+      group.replaceChildren(group.options[0], ...names.map((name) => new Option(name, name, false, name === chosen)));
+    }
+    document.getElementById("grouping").hidden = names.length < 2;
+  };
+  const lineOf = (name) => {
+    if (!lines.has(name)) {
+      const line = document.createElement("li");
+      line.className = "groupline";
+      line.append(document.createElement("bdi"), document.createElement("small"));
+      line.firstChild.textContent = name || text("ungrouped");
+      lines.set(name, line);
+    }
+    return lines.get(name);
+  };
+  // Tiles under the heading of their group, the group first that has the most pressing one.
+  const grouped = (sorted) => {
+    const members = new Map();
+    for (const tile of sorted) {
+      if (!members.has(tile.told.group)) members.set(tile.told.group, []);
+      members.get(tile.told.group).push(tile);
+    }
+    for (const [name, line] of lines) if (!members.has(name)) { line.remove(); lines.delete(name); }
+    return [...members].flatMap(([name, tiles]) => {
+      const line = lineOf(name), shown = tiles.filter((tile) => !tile.hidden).length;
+      set(line.lastChild, String(shown));
+      line.hidden = !shown;
+      return [{ item: line }, ...tiles];
+    });
+  };
   const count = () => {
     const counts = Object.fromEntries(RANKS.map((name) => [name, 0]));
-    for (const tile of tiles.values()) counts[tile.attention]++;
+    let all = 0;
+    for (const tile of tiles.values()) if (ofGroup(tile)) { counts[tile.attention]++; all++; }
     for (const node of document.querySelectorAll("[data-count]")) {
-      const number = node.dataset.count ? counts[node.dataset.count] : tiles.size;
+      const number = node.dataset.count ? counts[node.dataset.count] : all;
       set(node, String(number));
       node.closest(".chip").classList.toggle("none", Boolean(node.dataset.count) && !number);
     }
     document.getElementById("empty").hidden = tiles.size > 0;
+    offer();
   };
   const order = () => {
     if (hands || wall.contains(document.activeElement)) return;
@@ -126,7 +184,7 @@
     const sorted = [...tiles.values()].sort((a, b) =>
       RANKS.indexOf(a.attention) - RANKS.indexOf(b.attention) || pressing(b) - pressing(a) || (a.id < b.id ? -1 : 1));
     let next = wall.firstElementChild;
-    for (const { item } of sorted) {
+    for (const { item } of by.ariaPressed === "true" ? grouped(sorted) : sorted) {
       if (item === next) next = next.nextElementSibling;
       else wall.insertBefore(item, next);
     }
@@ -157,6 +215,22 @@
     filter();
     order();
   }, ORDER_MS);
+  // The address remembers the arrangement: a screen on a wall, or a bookmark, comes back as it was.
+  const remember = () => {
+    const now = new URLSearchParams();
+    if (group.value) now.set("group", group.value);
+    if (by.ariaPressed === "true") now.set("by", "group");
+    history.replaceState(null, "", now.size ? "/?" + now : "/");
+  };
+  if (new URLSearchParams(location.search).get("by") === "group") by.ariaPressed = "true";
+  by.addEventListener("click", () => {
+    by.ariaPressed = String(by.ariaPressed !== "true");
+    for (const line of lines.values()) line.remove();
+    lines.clear();
+    order();
+    remember();
+  });
+  group.addEventListener("change", () => { filter(); count(); remember(); });
   wall.addEventListener("pointerenter", () => { hands = 1; });
   wall.addEventListener("pointerleave", () => { hands = 0; });
   for (const choice of document.querySelectorAll("input[name=show]")) {
