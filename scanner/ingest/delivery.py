@@ -87,6 +87,7 @@ class Delivery:
         self._publisher = self._publisher or self._bus.publisher()
         counts: Counter[str] = Counter()
         heads: dict[str, Head] = {}
+        broken: list[Spooled] = []
         for number, spooled in enumerate(taken):
             try:
                 segment, session = read(spooled)
@@ -102,6 +103,8 @@ class Delivery:
             except SettingsError as error:  # too large for a record and nowhere to put it
                 self._lost(spooled, str(error))
                 continue
+            if head is not None and head.breaks_at(segment, session):
+                broken.append(spooled)
             self._heads.trying(spooled.stream_id, placed[1])
             self._publisher.publish(record)
             heads[spooled.stream_id] = placed[1]
@@ -109,10 +112,12 @@ class Delivery:
         self._publisher.flush(_FLUSH_S)
         for stream_id, head in heads.items():
             self._heads[stream_id] = head
+        for spooled in broken:
+            self._lost(spooled, "between two connections")
         return counts
 
     def _lost(self, spooled: Spooled, why: str) -> None:
-        _log.error("segment_lost", stream=spooled.stream_id, why=why)
+        _log.warning("segments_lost", stream=spooled.stream_id, count=1, why=why)
         self._status.lost(spooled.stream_id, 1)
 
     def _close(self) -> None:

@@ -34,6 +34,11 @@ class Head:
     offset_ms: int = 0
     """from the session's clock to the stream's"""
 
+    def breaks_at(self, segment: Segment, session: Session) -> bool:
+        """Whether this segment comes by another connection: what lay between the two is lost."""
+        same = self.session is not None and self.session.name == session.name
+        return not same and not self.ended and bool(segment.payload)
+
 
 def numbered(segment: Segment, session: Session, head: Head | None, *, uncertain: bool) -> tuple[Segment, Head] | None:
     """The segment as it goes to the topic and the stream's new head; None when it is there already.
@@ -53,7 +58,7 @@ def numbered(segment: Segment, session: Session, head: Head | None, *, uncertain
         sequence = head.sequence + session.ordinal - head.session.ordinal
         offset_ms = head.offset_ms
     else:
-        lost = 0 if head.ended or not segment.payload else 1 + session.ordinal
+        lost = 1 + session.ordinal if head.breaks_at(segment, session) else 0
         sequence = head.sequence + 1 + lost
         offset_ms = head.start_ms + captured - head.captured_at_ms - segment.start_ms
     earliest = 0 if head is None else head.start_ms + 1

@@ -3,79 +3,33 @@
 from __future__ import annotations
 
 import itertools
-import os
-import shutil
 import signal
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from test_live_sources import (
+from live_parts import (
     MoodyBus,
     assert_no_number_twice,
     bus,
     encoder,
-    free_port,
     ingesting,
     on_topic,
     wait_until,
 )
+from media_servers import Nginx
 
 from scanner.ingest import source_of
 
 __all__ = ["bus"]
-MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 pytestmark = pytest.mark.live
-
-
-class Nginx:
-    """Takes one push by RTMP, serves it by RTMP and HLS."""
-
-    def __init__(self, folder: Path) -> None:
-        assert MODULE.exists(), "apt-get install nginx-core libnginx-mod-rtmp"
-        self.rtmp, self.http = free_port(), free_port()
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-        (folder / "hls").mkdir(mode=0o777)
-        (folder / "nginx.conf").write_text(f"""
-            load_module {MODULE}; daemon off; worker_processes 1; error_log {folder}/log; pid {folder}/pid;
-            events {{}}
-            rtmp {{ server {{ listen 127.0.0.1:{self.rtmp}; application live {{
-                live on; hls on; hls_path {folder}/hls; hls_fragment 1s; hls_playlist_length 8s; }} }} }}
-            http {{ access_log off; server {{ listen 127.0.0.1:{self.http}; root {folder}/hls; }} }}
-            """)
-
-    def start(self) -> None:
-        nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-        assert nginx
-        told = [nginx, "-c", str(self._folder / "nginx.conf"), "-p", str(self._folder)]
-        self._process = subprocess.Popen(told, start_new_session=True, stderr=subprocess.DEVNULL)
-        time.sleep(1)
-        assert self._process.poll() is None
-
-    def tell(self, what: signal.Signals) -> None:
-        assert self._process
-        os.killpg(self._process.pid, what)
-
-    def end(self) -> None:
-        if self._process is not None:
-            self.tell(signal.SIGKILL)
-            self._process.wait()
-            self._process = None
 
 
 @pytest.fixture
 def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
-    folder = tmp_path_factory.mktemp("nginx")
-    for parent in (folder, *list(folder.parents)[:2]):
-        parent.chmod(0o755)
-    server = Nginx(folder)
-    server.start()
-    yield server
-    server.end()
+    with Nginx.running(tmp_path_factory.mktemp("nginx")) as server:
+        yield server
 
 
 @contextmanager
@@ -110,6 +64,7 @@ def test_a_media_server_dies_or_freezes(bus: MoodyBus, tmp_path: Path, nginx: Ng
     jumps = [after.sequence - one.sequence for one, after in itertools.pairwise(segments)]
     if how == "rtmp":  # a playlist still lists what came before, and is joined on where it goes on
         assert max(jumps) > 1, "video was lost and nothing tells it"
+    assert sum(jumps) - len(jumps) == ingest.status.sources()[0]["lost"], "what is missing is what was counted"
     digests = [segment.sha256 for segment in segments]
     assert len(digests) == len(set(digests)), "a playlist's segments came twice"
     clock_ms = segments[-1].start_ms - segments[0].start_ms
