@@ -177,6 +177,9 @@ class IngestSettings(Section):
     spool_dir: Path | None = Field(None, description="Segments wait here for the broker; unset: the state folder.")
     spool_mib: int = Field(1024, gt=0, description="Most that waits; above it the oldest segments are lost.")
     drain_s: float = Field(10.0, ge=0, description="On SIGTERM, time to publish what waits.")
+    api_host: str = Field("127.0.0.1", description="Address on which sources are added and removed by HTTP.")
+    api_port: int | None = Field(None, ge=0, le=65535, description="Its port, 0 takes a free one; unset: no such API.")
+    api_token: SecretStr | None = Field(None, min_length=16, description="What its users must know; it needs one.")
 
 
 class Log(Section):

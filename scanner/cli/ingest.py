@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +13,7 @@ import typer
 from scanner.cli.common import AsJson, Bootstrap, SettingsFile, errors, settings_from, wants_json, write_line
 
 if TYPE_CHECKING:
-    from scanner.ingest import Ingest, Plan
+    from scanner.ingest import Ingest, Plan, Roster
     from scanner.ports import Bus
     from scanner.settings import Settings
 
@@ -31,6 +33,7 @@ def ingest(
         Path | None, typer.Option("--spool", help="Where segments wait for the broker.", show_default=False)
     ] = None,
     metrics_port: Annotated[int | None, typer.Option(help="Serve /metrics there.", show_default=False)] = None,
+    api_port: Annotated[int | None, typer.Option(help="Add and remove sources there.", show_default=False)] = None,
     bootstrap: Bootstrap = None,
     as_json: AsJson = False,
     settings: SettingsFile = None,
@@ -44,31 +47,57 @@ def ingest(
     from threading import Event
 
     from scanner.assembly.bus import kafka_bus, media_store, topics_of
-    from scanner.core.errors import SettingsError
-    from scanner.ingest import Ingest, source_of
+    from scanner.ingest import Ingest, Roster, source_of
     from scanner.ingest.claims import ClaimRule
     from scanner.telemetry import IngestMetrics, serve_metrics
 
-    if not urls and sources is None:
-        raise SettingsError("nothing to ingest: give [NAME=]URL… or --sources FILE")
-    flags = {"kafka.bootstrap_servers": bootstrap, "ingest.segment_s": segment, "ingest.spool_dir": spool}
-    chosen = settings_from(settings, **{name.replace(".", "_", 1): value for name, value in flags.items()})
+    flags = {"segment_s": segment, "spool_dir": spool, "api_port": api_port}
+    ours = {f"ingest_{name}": value for name, value in flags.items()}
+    chosen = settings_from(settings, kafka_bootstrap_servers=bootstrap, **ours)
+    plan = _plan(chosen)
+    kept = None if chosen.ingest.api_port is None else plan.spool / "sources.json"
+    roster = Roster([source_of(url) for url in urls or ()], sources, kept)
+    _refuse_idle(roster, chosen)
     bus = kafka_bus(chosen)
     _find_topic(bus, topics_of(chosen).segments)
     claims = ClaimRule(media_store(chosen), chosen.claims.inline_limit_bytes, chosen.claims.write_to)
-    running = Ingest(bus, _plan(chosen), claims, IngestMetrics())
+    running = Ingest(bus, plan, roster, claims, IngestMetrics())
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     if metrics_port is not None:
         serve_metrics(metrics_port)
-    with errors.status("starting") as line:
-        running.run([source_of(url) for url in urls or ()], sources, stop, lambda: line.update(_line(running)))
+    with _api(running, chosen), errors.status("starting") as line:
+        running.run(stop, lambda: line.update(_line(running)), lasting=kept is not None)
     if left := len(running.spool):
-        told = f"scanner: {left} segments wait in {_plan(chosen).spool} for the next start"
+        told = f"scanner: {left} segments wait in {plan.spool} for the next start"
         errors.print(told, style="yellow", markup=False)
     for source in running.status.sources():
         _say(source, as_json=wants_json(as_json))
+
+
+def _refuse_idle(roster: Roster, chosen: Settings) -> None:
+    from scanner.core.errors import SettingsError
+
+    if chosen.ingest.api_port is None and roster.file is None and not roster.sources():
+        raise SettingsError("nothing to ingest: give [NAME=]URL…, --sources FILE or --api-port PORT")
+
+
+@contextmanager
+def _api(running: Ingest, chosen: Settings) -> Iterator[None]:
+    """While it is entered, sources are added and removed by HTTP, where that was asked for."""
+    from scanner.core.errors import SettingsError
+    from scanner.ingest.api import Api
+
+    ours = chosen.ingest
+    if ours.api_port is None:
+        yield
+        return
+    if ours.api_token is None:
+        raise SettingsError("ingest.api_port needs ingest.api_token (SCANNER_INGEST__API_TOKEN), 16 characters or more")
+    with Api(running, ours.api_host, ours.api_port, ours.api_token.get_secret_value()) as api:
+        errors.print(f"scanner: sources at {api.address}/sources", markup=False, highlight=False)
+        yield
 
 
 def _find_topic(bus: Bus, topic: str) -> None:

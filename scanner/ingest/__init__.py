@@ -6,7 +6,8 @@ process a source          is counted as lost           so that no restart repeat
 """
 
 from scanner.ingest.addresses import address_of
+from scanner.ingest.roster import Roster
 from scanner.ingest.sources import SourceSpec, read_sources, source_of
 from scanner.ingest.supervisor import Ingest, Plan
 
-__all__ = ["Ingest", "Plan", "SourceSpec", "address_of", "read_sources", "source_of"]
+__all__ = ["Ingest", "Plan", "Roster", "SourceSpec", "address_of", "read_sources", "source_of"]

@@ -34,6 +34,8 @@ class SourceSpec(BaseModel):
     url: str = Field(min_length=1, repr=False)
     transport: Literal["tcp", "udp"] = "tcp"
     """of RTSP"""
+    format: Literal["dash"] | None = None
+    """of an http(s) address that does not end in .mpd, and is a DASH manifest all the same"""
     segment_s: float | None = Field(None, gt=0, le=30)
     stall_s: float | None = Field(None, gt=0, le=3600)
 
@@ -42,7 +44,7 @@ def source_of(given: str) -> SourceSpec:
     """`NAME=URL`, or a URL or path whose host and path become the name. Raises SettingsError."""
     named = _NAMED.fullmatch(given)
     name, url = (named["name"], named["url"]) if named else (name_from(given), given)
-    return _checked(name, {"url": url})
+    return checked_source(name, {"url": url})
 
 
 def read_sources(file: Path) -> tuple[SourceSpec, ...]:
@@ -54,7 +56,7 @@ def read_sources(file: Path) -> tuple[SourceSpec, ...]:
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise SettingsError(f'{file}: {name} stands alone; a source is a table: [name] with url = "…"')
-    return tuple(_checked(name, table, f"{file}: ") for name, table in tables.items())
+    return tuple(checked_source(name, table, f"{file}: ") for name, table in tables.items())
 
 
 def name_from(url: str) -> str:
@@ -67,7 +69,8 @@ def name_from(url: str) -> str:
     return f"{parts.hostname or 'source'}/{parts.path.strip('/')}".rstrip("/")
 
 
-def _checked(name: str, table: dict[str, object], where: str = "") -> SourceSpec:
+def checked_source(name: str, table: dict[str, object], where: str = "") -> SourceSpec:
+    """Raises SettingsError, naming the source and what is wrong with it."""
     try:
         return SourceSpec.model_validate({"name": name, **table})
     except ValidationError as error:

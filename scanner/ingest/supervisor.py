@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 import structlog
 
@@ -15,7 +16,8 @@ from scanner.ingest.claims import ClaimRule
 from scanner.ingest.delivery import Delivery
 from scanner.ingest.feed import Feed, Rules
 from scanner.ingest.heads import Heads
-from scanner.ingest.sources import SourceSpec, read_sources
+from scanner.ingest.roster import Roster
+from scanner.ingest.sources import SourceSpec
 from scanner.ingest.spool import Spool
 from scanner.ingest.status import Status
 from scanner.ports import Bus
@@ -40,58 +42,86 @@ class Plan:
 class Ingest:
     """Runs feeds and the delivery behind them."""
 
-    def __init__(self, bus: Bus, plan: Plan, claims: ClaimRule, metrics: IngestMetrics) -> None:
+    def __init__(self, bus: Bus, plan: Plan, roster: Roster, claims: ClaimRule, metrics: IngestMetrics) -> None:
         """Raises SettingsError when the spool is taken."""
         self.status = Status(metrics)
         self.spool = Spool(plan.spool, plan.spool_bytes)
         self._plan = plan
         self._feeds: dict[str, Feed] = {}
+        self._roster = roster
+        self._ending = False
+        self._lock = Lock()
+        """of the three above"""
         heads = Heads(bus, plan.topic, plan.spool / "heads.json")
         self._delivery = Delivery(bus, plan.topic, self.spool, heads, claims, self.status)
 
-    def run(self, sources: Iterable[SourceSpec], file: Path | None, stop: Event, told: Callable[[], None]) -> None:
+    def run(self, stop: Event, told: Callable[[], None], *, lasting: bool = False) -> None:
         """Until stopped, or every source has ended and none is watched for. Raises SettingsError at the start.
 
         Args:
-            file: a sources.toml whose edits are followed.
             told: called about once a second.
+            lasting: goes on when every source has ended: others may be added.
         """
-        fixed = tuple(sources)
-        self._change_to(fixed + (read_sources(file) if file else ()), strict=True)
+        with self._lock:
+            self._change(strict=True)
         stop_delivery = Event()
         delivery = Thread(target=self._delivery.run, args=(stop_delivery, self._plan.drain_s), name="delivery")
         delivery.start()
-        written = _written(file)
+        lasting |= self._roster.file is not None
         try:
             while not stop.wait(_WATCH_S):
                 told()
-                if file is None and all(feed.finished for feed in self._feeds.values()):
-                    break
-                if file is not None and (now := _written(file)) != written:
-                    written = now
-                    self._reread(fixed, file)
+                with self._lock:
+                    if not lasting and all(feed.finished for feed in self._feeds.values()):
+                        break
+                    self._reread()
         finally:
-            for feed in self._feeds.values():
-                feed.stop(end=False)
+            with self._lock:
+                self._ending = True
+                for feed in self._feeds.values():
+                    feed.stop(end=False)
             stop_delivery.set()
             delivery.join()
             self.spool.close()
 
-    def _reread(self, fixed: tuple[SourceSpec, ...], file: Path) -> None:
+    def put(self, source: SourceSpec) -> bool:
+        """Adds a source, or changes one that was added. Whether it is new. From any thread. Raises SettingsError."""
+        address_of(source)
+        with self._changing():
+            return self._roster.put(source)
+
+    def remove(self, name: str) -> bool:
+        """Ends a source that was added. Whether it was there. From any thread. Raises SettingsError."""
+        with self._changing():
+            return self._roster.remove(name)
+
+    def sources(self) -> list[dict[str, object]]:
+        """What is ingested now, plain, by name; without what addresses hide."""
+        with self._lock:
+            here = {name: self._roster.origin(name) for name in self._feeds}
+        told = (source for source in self.status.sources() if source["name"] in here)
+        return [{**source, "origin": here[str(source["name"])]} for source in told]
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with self._lock:
+            if self._ending:
+                raise SettingsError("ingestion is ending")
+            yield
+            self._change(strict=False)
+
+    def _reread(self) -> None:
         try:
-            self._change_to(fixed + read_sources(file), strict=False)
+            if self._roster.edited():
+                self._change(strict=False)
         except SettingsError as error:
             _log.error("sources_unchanged", why=str(error))
 
-    def _change_to(self, sources: tuple[SourceSpec, ...], *, strict: bool) -> None:
+    def _change(self, *, strict: bool) -> None:
         """Only what differs is stopped or started."""
-        wanted = {source.name: source for source in sources}
-        if len(wanted) < len(sources):
-            names = [source.name for source in sources]
-            twice = sorted({name for name in names if names.count(name) > 1})
-            raise SettingsError(f"two sources would be one stream: {', '.join(twice)}; name them apart: NAME=URL")
+        wanted = {source.name: source for source in self._roster.sources()}
         addresses = {}
-        for source in sources:
+        for source in wanted.values():
             try:
                 addresses[source.name] = address_of(source)
             except SettingsError as error:
@@ -107,10 +137,3 @@ class Ingest:
             if name not in self._feeds:
                 self._feeds[name] = Feed(wanted[name], address, self._plan.rules, self.spool, self.status)
                 self._feeds[name].start()
-
-
-def _written(file: Path | None) -> tuple[int, int] | None:
-    try:
-        return None if file is None else (file.stat().st_mtime_ns, file.stat().st_size)
-    except OSError:
-        return None

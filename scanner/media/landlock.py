@@ -9,7 +9,7 @@ import ctypes
 import os
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,8 @@ _VERSION = 1  # LANDLOCK_CREATE_RULESET_VERSION
 _BENEATH = 1  # LANDLOCK_RULE_PATH_BENEATH
 _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 5: 16}
 """how many kinds of access to files a version knows, from that version on"""
-_READ_FILE, _READ_FOLDER = 1 << 2, 1 << 3
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_FOLDER, _IOCTL_DEVICE = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 15
+_READ = _READ_FILE | _READ_FOLDER
 _CONNECT_AND_BIND, _ABSTRACT_SOCKETS_AND_SIGNALS = 0b11, 0b11
 
 
@@ -31,7 +32,7 @@ def version() -> int:
 
 def only_read() -> bool:
     """From now on nothing is written, made, renamed or run. To be called before a second thread starts."""
-    return _restrict([Path("/")])
+    return _restrict({Path("/"): _READ})
 
 
 def open_nothing() -> bool:
@@ -39,16 +40,26 @@ def open_nothing() -> bool:
 
     Kernels before version 8 leave the threads that run already what they had.
     """
-    return _restrict([])
+    return _restrict({})
 
 
-def open_only(places: Iterable[Path]) -> bool:
-    """As `open_nothing`, but for reading these files and what lies in these folders; TCP stays."""
-    return _restrict([place for place in places if place.exists()], network=True)
+def open_only(places: Iterable[Path], run: Iterable[Path] = (), devices: Iterable[Path] = ()) -> bool:
+    """As `open_nothing`, but for reading these files and what lies in these folders; TCP stays.
+
+    Args:
+        run: programs, and folders of the libraries that they are linked with.
+        devices: read, written and steered.
+    """
+    left = {
+        **dict.fromkeys(places, _READ),
+        **dict.fromkeys(run, _READ | _EXECUTE),
+        **dict.fromkeys(devices, _READ | _WRITE_FILE | _IOCTL_DEVICE),
+    }
+    return _restrict({place: rights for place, rights in left.items() if place.exists()}, network=True)
 
 
-def _restrict(left: Iterable[Path], *, network: bool = False) -> bool:
-    """Gives up what this kernel's version can take away, but reading in some places. Needs no_new_privs."""
+def _restrict(left: Mapping[Path, int], *, network: bool = False) -> bool:
+    """Gives up what this kernel's version can take away, but some rights in some places. Needs no_new_privs."""
     known = version()
     if not known:
         return False
@@ -57,7 +68,8 @@ def _restrict(left: Iterable[Path], *, network: bool = False) -> bool:
     # handled_access_fs; handled_access_net since 4; scoped since 6
     asked = [(1 << rights) - 1, *[connections] * (known >= 4), *[_ABSTRACT_SOCKETS_AND_SIGNALS] * (known >= 6)]
     with _ruleset(struct.pack(f"={len(asked)}Q", *asked)) as ruleset:
-        return ruleset >= 0 and all(_leave(ruleset, place) for place in left) and _given_up(ruleset)
+        kept = all(_leave(ruleset, place, wanted & asked[0]) for place, wanted in left.items())
+        return ruleset >= 0 and kept and _given_up(ruleset)
 
 
 @contextmanager
@@ -70,10 +82,10 @@ def _ruleset(attributes: bytes) -> Iterator[int]:
             os.close(ruleset)
 
 
-def _leave(ruleset: int, place: Path) -> bool:
-    descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+def _leave(ruleset: int, place: Path, rights: int) -> bool:
+    descriptor = os.open(place, os.O_PATH | os.O_CLOEXEC)
     try:
-        rights = _READ_FILE | (_READ_FOLDER if place.is_dir() else 0)
+        rights &= -1 if place.is_dir() else ~_READ_FOLDER
         return _syscall(_ADD_RULE, ruleset, _BENEATH, struct.pack("=Qi", rights, descriptor), 0) == 0
     finally:
         os.close(descriptor)

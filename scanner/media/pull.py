@@ -29,8 +29,10 @@ class Address:
     options: Mapping[str, str] = field(default_factory=dict)
     """of demuxer and protocol, `format_whitelist` and `protocol_whitelist` among them"""
     container_format: str | None = None
-    relay: str | None = None
-    """an ffmpeg program that speaks the protocol and hands over MPEG-TS"""
+    relay: tuple[str, ...] = field(default=(), repr=False)
+    """the command of an ffmpeg program that speaks the protocol and copies to its standard output"""
+    devices: tuple[str, ...] = ()
+    """files that the relay may open for reading and writing"""
     listens: bool = False
     """waits for somebody to push, as long as it takes"""
     alone: bool = False
@@ -107,6 +109,7 @@ class Pull(Cut):
             "options": dict(address.options),
             "format": address.container_format,
             "relay": address.relay,
+            "devices": address.devices,
             "alone": address.alone,
         }
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -25,12 +21,13 @@ from scanner.media.cutting import AIGC_BYTES, LONGEST_DURATION_S, Cutting
 from scanner.media.demux import Limits, reached
 from scanner.media.muxing import Piece, Placed
 from scanner.media.protocol import Channel, ClosedError, Message
+from scanner.media.relay import Relay
 from scanner.media.sandbox import Confinement, Layer, confine_networked
 
 _PULSE_S = 0.5
 _SILENT_S = 3.0  # other streams go on and no picture comes: what there is becomes a segment
 _HOLE_S = 2.0  # between two pictures that follow one another; the source lost what lay between
-_PR_SET_PDEATHSIG = 1
+Opened = str | BinaryIO | IO[bytes]
 
 
 class LiveCutting(Cutting):
@@ -87,53 +84,46 @@ class LiveCutting(Cutting):
 def serve(sock: socket.socket, pipe: int | None, layers: frozenset[Layer]) -> None:
     channel = Channel(sock)
     orders = channel.hear()
-    limits = Limits(**orders["limits"])
     with ExitStack() as stack:
+        confinement = Confinement(**orders["confinement"])
+        relay = Relay(orders["relay"], orders["devices"], confinement) if orders["relay"] else None
         try:
-            address = _source(orders, pipe, stack)
             rehearse()
-            layers = confine_networked(Confinement(**orders["confinement"]), layers)
-            opened = reached(address, limits, orders["options"], orders["format"])
-            container, stream = stack.enter_context(opened)
-            _only(container, stream, alone=orders["alone"])
-            channel.tell({"facts": {**_facts(container, stream), "sandbox": sorted(layers)}})
-            cutting = LiveCutting(
-                container,
-                stream,
-                orders["target_s"],
-                limits,
-                lambda video, other: channel.tell({"pulse": {"video": video, "other": other}}),
-            )
-            for piece in cutting.pieces():
-                channel.tell({"piece": _told(piece)}, piece.payload)
-            channel.tell({"end": {"damage": cutting.damage}})
+            layers = confine_networked(confinement, layers)
+            _pulled(channel, orders, _source(orders, pipe, relay, stack), relay, layers)
         except MediaError as error:
-            channel.tell({"rejected": str(error)})
+            channel.tell({"rejected": (relay and relay.complaint()) or str(error)})
         except ClosedError:
             pass  # the parent has seen enough
 
 
-def _source(orders: Message, pipe: int | None, stack: ExitStack) -> str | BinaryIO | IO[bytes]:
+def _pulled(channel: Channel, orders: Message, source: Opened, relay: Relay | None, layers: frozenset[Layer]) -> None:
+    """Raises MediaError."""
+    limits = Limits(**orders["limits"])
+    with reached(source, limits, orders["options"], orders["format"]) as (container, stream):
+        _only(container, stream, alone=orders["alone"])
+        if relay is not None:
+            relay.listen()
+        facts = _facts(container, stream, relay.duration_s if relay else (container.duration or 0) / 1_000_000)
+        channel.tell({"facts": {**facts, "sandbox": sorted(layers)}})
+
+        def pulse(video: int, other: int) -> None:
+            if relay is not None:
+                relay.listen()
+            channel.tell({"pulse": {"video": video, "other": other}})
+
+        cutting = LiveCutting(container, stream, orders["target_s"], limits, pulse)
+        for piece in cutting.pieces():
+            channel.tell({"piece": _told(piece)}, piece.payload)
+        channel.tell({"end": {"damage": (relay and relay.complaint()) or cutting.damage}})
+
+
+def _source(orders: Message, pipe: int | None, relay: Relay | None, stack: ExitStack) -> Opened:
     """What FFmpeg opens: an address, the pipe that was handed over, or that of a relay."""
     if pipe is not None:
         return stack.enter_context(os.fdopen(pipe, "rb", buffering=0))
     url: str = orders["url"]
-    if orders["relay"]:
-        return _relayed(orders["relay"], url)
-    return url
-
-
-def _relayed(program: str, url: str) -> IO[bytes]:
-    """The stream as MPEG-TS from an `ffmpeg` that speaks a protocol which ours does not. Dies with this process."""
-    told = [program, "-nostdin", "-v", "error", "-i", url, "-map", "0", "-c", "copy", "-f", "mpegts", "pipe:1"]
-    relay = subprocess.Popen(told, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0, preexec_fn=_die_too)  # noqa: PLW1509 - no thread was started yet
-    assert relay.stdout is not None  # noqa: S101 - it was asked for as a pipe
-    return relay.stdout
-
-
-def _die_too() -> None:
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    return relay.output if relay else url
 
 
 def _only(container: InputContainer, stream: VideoStream, *, alone: bool) -> None:
@@ -143,11 +133,10 @@ def _only(container: InputContainer, stream: VideoStream, *, alone: bool) -> Non
             other.discard = Discard.all
 
 
-def _facts(container: InputContainer, stream: VideoStream) -> Message:
-    seconds = (container.duration or 0) / 1_000_000
+def _facts(container: InputContainer, stream: VideoStream, seconds: float | None) -> Message:
     aigc = container.metadata.get("AIGC")
     return {
-        "duration_s": seconds if 0 < seconds <= LONGEST_DURATION_S else None,
+        "duration_s": seconds if seconds and 0 < seconds <= LONGEST_DURATION_S else None,
         "codec": stream.codec_context.name,
         "width": stream.width,
         "height": stream.height,

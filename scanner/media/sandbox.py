@@ -24,7 +24,7 @@ from pathlib import Path
 
 from scanner.media import landlock, seccomp
 
-_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _CAPABILITY_VERSION_3 = 0x20080522
 _OF_THE_NETWORK = tuple(
@@ -37,6 +37,7 @@ _OF_THE_NETWORK = tuple(
     )
 )  # fmt: skip
 """what the resolver and TLS read while a live source runs"""
+_LIBRARIES = tuple(Path(place) for place in ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64"))
 
 
 class Layer(StrEnum):
@@ -113,6 +114,18 @@ def confine_networked(limits: Confinement, secluded: frozenset[Layer]) -> frozen
     _prctl(_PR_SET_DUMPABLE, 0)
     on[Layer.SECCOMP] = seccomp.install(networked=True)
     return secluded | {layer for layer, holds in on.items() if holds}
+
+
+def confine_relay(limits: Confinement, program: Path, devices: tuple[Path, ...]) -> None:
+    """For a program about to be run by a live source's process, which it does not outlive. Takes what there is.
+
+    It reads what resolver and TLS need and its libraries, and writes to nothing but the pipe that it was given.
+    """
+    if sys.platform.startswith("linux"):
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _bounded(limits)
+    landlock.open_only(_OF_THE_NETWORK, run=(program.resolve(), *_LIBRARIES), devices=devices)
+    _drop_capabilities()
 
 
 def allow_processor_time(seconds: float) -> None:

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from scanner.bus.memory import MemoryBus
 from scanner.core.errors import BrokerUnavailableError
 from scanner.core.types import Segment
-from scanner.ingest import Ingest, Plan, SourceSpec
+from scanner.ingest import Ingest, Plan, Roster, SourceSpec
 from scanner.ingest.claims import ClaimRule
 from scanner.ingest.feed import Rules
 from scanner.media.demux import Limits
@@ -77,12 +77,18 @@ def free_port() -> int:
 
 @contextmanager
 def ingesting(
-    bus: MoodyBus, spool: Path, *sources: SourceSpec, file: Path | None = None, spool_bytes: int = 2**26
+    bus: MoodyBus,
+    spool: Path,
+    *sources: SourceSpec,
+    file: Path | None = None,
+    spool_bytes: int = 2**26,
+    rules: Rules = RULES,
 ) -> Iterator[Ingest]:
-    plan = Plan(TOPIC, spool, spool_bytes, drain_s=5.0, rules=RULES)
-    ingest = Ingest(bus, plan, ClaimRule(ObjectStore(), 2**22, None), IngestMetrics(CollectorRegistry()))
-    stop = Event()
-    thread = Thread(target=ingest.run, args=(sources, file, stop, lambda: None))
+    plan = Plan(TOPIC, spool, spool_bytes, drain_s=5.0, rules=rules)
+    roster = Roster(sources, file, spool / "sources.json")
+    claims, metrics = ClaimRule(ObjectStore(), 2**22, None), IngestMetrics(CollectorRegistry())
+    ingest, stop = Ingest(bus, plan, roster, claims, metrics), Event()
+    thread = Thread(target=ingest.run, args=(stop, lambda: None), kwargs={"lasting": not sources})
     thread.start()
     try:
         yield ingest

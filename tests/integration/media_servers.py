@@ -8,8 +8,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Event, Thread
 from typing import Self
 
 from live_parts import free_port
@@ -64,3 +67,53 @@ class Nginx:
             self.tell(signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+
+class Web:
+    """A folder over HTTP, that can fall silent, or be gone and come back at the same address."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._server: ThreadingHTTPServer | None = None
+        self._awake = Event()
+        self._awake.set()
+
+    @classmethod
+    @contextmanager
+    def running(cls, folder: Path) -> Iterator[Self]:
+        folder.mkdir(exist_ok=True)
+        web = cls(folder)
+        web.start()
+        try:
+            yield web
+        finally:
+            web.end()
+
+    def start(self) -> None:
+        awake = self._awake
+
+        class Handler(SimpleHTTPRequestHandler):
+            def do_GET(self) -> None:
+                awake.wait()
+                with suppress(OSError):  # whoever asked is gone
+                    super().do_GET()
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), partial(Handler, directory=str(self._folder)))
+        Thread(target=self._server.serve_forever, args=(0.05,)).start()
+
+    def freeze(self) -> None:
+        self._awake.clear()
+
+    def thaw(self) -> None:
+        self._awake.set()
+
+    def end(self) -> None:
+        self.thaw()
+        server, self._server = self._server, None
+        if server is not None:
+            server.shutdown()
+            server.server_close()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import stat
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +18,7 @@ from scanner.ingest.numbering import Head, Session, numbered
 from scanner.ingest.overlap import Overlap
 from scanner.ingest.spool import Spool, read
 from scanner.media.pull import Address
+from scanner.media.relay import complaint_in
 
 
 def segment(captured: int, start: int = 0, payload: bytes = b"video", *, end: bool = False) -> Segment:
@@ -60,13 +64,79 @@ def test_listening_is_asked_for_in_the_address() -> None:
         ("gopher://host/x", "gopher:// is not one of rtmp"),
         ("https://host/x?listen=1", "https cannot listen"),
         ("rtmp:///live", "without a host"),
-        ("https://host/x.mpd", "reads no DASH"),
+        ("rtmp://host/x.mpd", "rtmp:// is not one of http, https for DASH"),
         ("/nowhere/clip.mp4", "No such file"),
+        ("/tmp", "neither a file, a named pipe nor a device"),
+        ("v4l2:///dev/video99", "No such file or directory; video devices of this machine:"),
+        ("v4l2:///etc/passwd", "/etc/passwd is no video device"),
+        ("/dev/null", "/dev/null is no video device"),
     ],
 )
 def test_an_address_that_cannot_work_is_refused_by_name(url: str, told: str) -> None:
     with pytest.raises(SettingsError, match=f"source cam: .*{told}"):
         address_of(SourceSpec(name="cam", url=url))
+
+
+def test_dash_is_read_by_an_ffmpeg_that_may_use_http_and_nothing_else() -> None:
+    for source in (
+        SourceSpec(name="cam", url="https://u:secret@host/live.mpd?token=secret"),
+        SourceSpec(name="cam", url="https://host/manifest", format="dash"),
+    ):
+        address = address_of(source)
+        assert isinstance(address, Address)
+        told = dict(itertools.pairwise(address.relay))
+        assert told["-protocol_whitelist"] == "https,tls,tcp,crypto,data"
+        assert told["-format_whitelist"].startswith("dash,mov,mp4,")
+        assert told["-i"] == source.url
+        assert (address.options["protocol_whitelist"], address.alone, address.listens) == ("", True, False)
+        assert "secret" not in repr(address)
+
+
+def device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this machine may lack: a video device, major number 81."""
+    found = os.stat_result((stat.S_IFCHR | 0o660, 0, 0, 1, 0, 0, 0, 0, 0, 0), {"st_rdev": os.makedev(81, 0)})
+    monkeypatch.setattr(Path, "stat", lambda self: found)
+    monkeypatch.setattr(os, "access", lambda path, rights: True)
+
+
+@pytest.mark.parametrize("url", ["/dev/video7", "v4l2:///dev/video7"])
+def test_a_device_is_asked_for_compressed_pictures(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    device(monkeypatch)
+    address = address_of(SourceSpec(name="cam", url=url))
+    assert isinstance(address, Address)
+    told = dict(itertools.pairwise(address.relay))
+    assert (told["-f"], told["-input_format"], told["-i"]) == ("mp4", "mjpeg", "/dev/video7")
+    assert ("-f", "v4l2") in itertools.pairwise(address.relay)
+    assert (address.shown, address.devices) == ("v4l2:///dev/video7", ("/dev/video7",))
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("input_format=yuyv422", "input_format must be one of mjpeg, h264, hevc: pictures are copied"),
+        ("colour=blue", "colour is not one of input_format, video_size, framerate"),
+    ],
+)
+def test_what_a_device_cannot_give_is_refused(monkeypatch: pytest.MonkeyPatch, asked: str, told: str) -> None:
+    device(monkeypatch)
+    with pytest.raises(SettingsError, match=f"source cam: {told}"):
+        address_of(SourceSpec(name="cam", url=f"v4l2:///dev/video7?{asked}"))
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        ("[info]   Duration: N/A\n", ""),
+        ("[error] https://u:p@h/x.mpd?k=1: Server returned 404 Not Found\n", "Server returned 404 Not Found"),
+        ("[dash @ 0x1] [error] Failed to open fragment\n[info] bye\n", "Failed to open fragment"),
+        (
+            "[error] first\n[https @ 0x1] [error] Will reconnect to https://u:p@h/x?k=1 later\n",
+            "Will reconnect to https://h/x later",
+        ),
+    ],
+)
+def test_a_relays_complaint_tells_no_secret(said: str, complaint: str) -> None:
+    assert complaint_in(said) == complaint
 
 
 def test_sources_are_tables_of_a_file(tmp_path: Path) -> None:
