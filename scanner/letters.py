@@ -9,7 +9,7 @@ from typing import Literal
 from scanner.core.errors import ScannerError
 from scanner.core.types import Source
 from scanner.ports import Delivery, Record
-from scanner.wire import LARGEST_STREAM_ID_BYTES, Headers, Type, cloud_event
+from scanner.wire import LARGEST_STREAM_ID_BYTES, Headers, Topics, Type, cloud_event
 
 _LETTER_HEADERS = {"scanner-stage", "scanner-attempt", "scanner-disposition", "scanner-redriven-from"}
 REDRIVEN = "scanner-redriven-from"
@@ -80,6 +80,11 @@ def redriven_record(rejected: Record, topic: str, name: str, *, at_ms: int) -> R
     told = {**cloud_event(name, "scanner", Type.SEGMENT, at_ms), REDRIVEN: name}
     added = tuple((key, value.encode()) for key, value in told.items())
     return Record(topic, rejected.key, rejected.value, (*kept, *added))
+
+
+def redriver(topics: Topics) -> str:
+    """Under which the dead letters of these topics are tried again: on Apache Kafka a transactional id."""
+    return f"redrive.{topics.deadletters}"
 
 
 def header(record: Record, name: str) -> str | None:

@@ -178,6 +178,13 @@ class Bus(Protocol):
 
     def publisher(self) -> Publisher: ...
 
+    def sole_publisher(self, name: str) -> Publisher:
+        """The only one of its name, wherever it runs: when this returns, the one before has flushed its last.
+
+        What the one before had not flushed is never there, and it raises ReplacedError at its next flush. A flush is
+        atomic; after one that failed the publisher is of no more use. To be flushed before much waits.
+        """
+
     def reader(
         self,
         topics: Sequence[str],

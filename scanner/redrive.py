@@ -5,7 +5,9 @@
                   ├─ its bytes are nowhere any more ───────▶ told
                   └─ else ──▶ the topic it came by, with `scanner-redriven-from: topic/partition/offset`
 
-What was redriven stands on that topic itself, so that a redrive that was interrupted is simply run again.
+What was redriven stands on that topic itself, so that a redrive that was interrupted is simply run again. Only one
+redrive of a dead-letter topic publishes at a time, and it looks for earlier ones when nobody else can publish any more:
+of two at once the second goes on where the first is ended.
 """
 
 from __future__ import annotations
@@ -20,11 +22,12 @@ from scanner import wire
 from scanner.core.errors import SegmentInvalidError
 from scanner.core.types import Source, Verdict
 from scanner.core.verdict import identity
-from scanner.letters import Rejected, header, redriven_from, redriven_record, rejected_of
-from scanner.ports import Bus, Delivery, Record
+from scanner.letters import Rejected, header, redriven_from, redriven_record, redriver, rejected_of
+from scanner.ports import Bus, Delivery, Publisher, Record
 
 _POLL_S = 0.25
 _FLUSH_S = 30.0
+_CLOCKS_MS = 120_000  # those of workers and of whoever redrives differ by less
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,32 +97,52 @@ def letters(bus: Bus, topics: wire.Topics, wanted: Wanted, *, since_ms: int | No
 def redrive(
     bus: Bus, topics: wire.Topics, chosen: Iterable[Letter], *, dry: bool, told: Callable[[Letter, Fate], None]
 ) -> None:
-    """Puts the segments of these letters on their topic again. One redrive at a time.
+    """Puts the segments of these letters on their topic again.
 
     Args:
         dry: only say what would become of each.
         told: called for each letter when its fate is certain: for REDRIVEN, when the segment is durable.
+
+    Raises:
+        ReplacedError: another redrive began meanwhile. What was told stays true, the rest is the other one's to say.
     """
     waiting = list(chosen)
     if not waiting:
         return
-    since_ms = min(letter.at_ms for letter in waiting)
+    if dry:
+        _drive(bus, topics, waiting, None, told)
+        return
+    # Step 1. Nobody else redrives any more: what others did is on the topic, what they did not they no longer can.
+    with closing(bus.sole_publisher(redriver(topics))) as publisher:
+        _drive(bus, topics, waiting, publisher, told)
+
+
+def _drive(
+    bus: Bus,
+    topics: wire.Topics,
+    waiting: list[Letter],
+    publisher: Publisher | None,
+    told: Callable[[Letter, Fate], None],
+) -> None:
+    # Step 2. What was done before, by whomever.
+    since_ms = max(0, min(letter.at_ms for letter in waiting) - _CLOCKS_MS)
     asked = (each for topic in topics.asked for each in _everything(bus, topic, since_ms))
     before = {name for each in asked if (name := redriven_from(each.record))}
     answered = _answered(bus, topics, since_ms)
-    with closing(bus.publisher()) as publisher:
-        for letter in waiting:
-            if letter.name in before:
-                told(letter, Fate.BEFORE)
-            elif any(_answers(verdict, letter) for verdict in answered.get(letter.place, [])):
-                told(letter, Fate.ANSWERED)
-            elif (record := _segment(bus, topics, letter)) is None:
-                told(letter, Fate.GONE)
-            else:
-                if not dry:
-                    publisher.publish(record)
-                    publisher.flush(_FLUSH_S)
-                told(letter, Fate.REDRIVEN)
+    # Step 3. The rest, once each.
+    for letter in waiting:
+        if letter.name in before:
+            told(letter, Fate.BEFORE)
+        elif any(_answers(verdict, letter) for verdict in answered.get(letter.place, [])):
+            told(letter, Fate.ANSWERED)
+        elif (record := _segment(bus, topics, letter)) is None:
+            told(letter, Fate.GONE)
+        else:
+            if publisher is not None:
+                publisher.publish(record)
+                publisher.flush(_FLUSH_S)
+            before.add(letter.name)
+            told(letter, Fate.REDRIVEN)
 
 
 def _everything(bus: Bus, topic: str, since_ms: int | None) -> Iterator[Delivery]:

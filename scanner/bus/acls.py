@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from scanner.letters import redriver
 from scanner.wire import Topics
 
 Resource = Literal["topic", "group", "transactional-id"]
@@ -61,6 +62,7 @@ def grants(topics: Topics, group: str) -> tuple[Grant, ...]:
         *of_topics,
         Grant("worker", "Read", "group", group),
         Grant("worker", "Write", "transactional-id", f"{group}.", prefixed=True),
+        Grant("redrive", "Write", "transactional-id", redriver(topics)),
         Grant("dashboard", "Describe", "group", group),
         Grant("auditor", "Describe", "group", group),
     )

@@ -108,8 +108,8 @@ def redrive(
 ) -> None:
     """Put the segments of dead letters on their topic again, each once however often this is run.
 
-    What has a verdict meanwhile, or was redriven before, is left alone. One redrive at a time. Exit code 3 when the
-    bytes of some are nowhere any more.
+    What has a verdict meanwhile, or was redriven before, is left alone. A redrive ends one that is under way elsewhere
+    and goes on from there. Exit code 3 when the bytes of some are nowhere any more, or another redrive took over.
     """
     from scanner.assembly.bus import kafka_bus, topics_of
     from scanner.core.errors import SettingsError

@@ -116,6 +116,13 @@ class MembershipLostError(ScannerError):
     stage = Stage.PUBLISH
 
 
+class ReplacedError(ScannerError):
+    """Somebody else does this now, and goes on from here: what was flushed is done, the rest is theirs."""
+
+    disposition = Disposition.HALT
+    stage = Stage.PUBLISH
+
+
 class WorkerStuckError(ScannerError):
     """A partition yields nothing, whatever this process tried: another process may do better."""
 

@@ -31,6 +31,7 @@ from scanner.bus.broker import LocalBroker
 from scanner.bus.kafka import KafkaBus, KafkaConfig
 from scanner.cli.app import app
 from scanner.core.errors import ScannerError
+from scanner.letters import redriver
 from scanner.ports import Record
 from scanner.settings import Settings
 
@@ -196,6 +197,15 @@ def test_a_worker_answers_in_transactions(broker: Secured) -> None:
         member.commit([Record(TOPICS.verdicts, b"cam", b"{}")], {place: got[0].offset + 1})
     assert broker.as_("auditor").committed(TOPICS.segments, GROUP)[place] == got[0].offset + 1
     assert broker.as_("dashboard").lag(TOPICS.segments, GROUP)
+
+
+def test_who_redrives_is_the_only_one_and_nobody_else_can_end_it(broker: Secured) -> None:
+    def alone(bus: KafkaBus, topic: str) -> None:
+        with closing(bus.sole_publisher(redriver(TOPICS))) as publisher:
+            publisher.publish(Record(topic, b"cam", b"{}"))
+            publisher.flush(10)
+
+    assert {role for role in ROLES if may(alone, broker.as_(role), TOPICS.segments)} == {"redrive"}
 
 
 @pytest.mark.parametrize(("role", "group"), [("tail", GROUP), ("publisher", GROUP), ("worker", "another-group")])

@@ -65,6 +65,13 @@ def driven(bus: MemoryBus, wanted: Wanted = Wanted(), *, dry: bool = False) -> l
     return fates
 
 
+def test_a_letter_that_is_named_twice_is_redriven_once(bus: MemoryBus) -> None:
+    twice = [*letters(bus, TOPICS, Wanted(stage="decode"))] * 2
+    fates: list[Fate] = []
+    redrive(bus, TOPICS, twice, dry=False, told=lambda _, fate: fates.append(fate))
+    assert fates == [Fate.REDRIVEN] * 3 + [Fate.BEFORE] * 3
+
+
 def test_letters_tell_where_why_and_what(bus: MemoryBus) -> None:
     found = list(letters(bus, TOPICS, Wanted()))
     assert sorted((each.header("stream-id"), each.header("sequence"), each.rejected.disposition) for each in found) == [

@@ -2,6 +2,7 @@
 
 KafkaConfig ─▶ KafkaBus ─▶ KafkaSubscription   one member of a group, and its answers
                        ├─▶ KafkaPublisher      records out, bounded in bytes
+                       ├─▶ KafkaSolePublisher  records out, by one process at a time
                        └─▶ KafkaReader         topics outside any group
 """
 

@@ -18,6 +18,7 @@ from scanner.bus.kafka.errors import ours, translated
 from scanner.bus.kafka.publisher import KafkaPublisher
 from scanner.bus.kafka.reader import KafkaReader, fetched
 from scanner.bus.kafka.records import place_of
+from scanner.bus.kafka.sole import KafkaSolePublisher
 from scanner.bus.kafka.subscription import KafkaSubscription
 from scanner.core.errors import TopicMissingError
 from scanner.core.types import Source
@@ -36,6 +37,9 @@ class KafkaBus:
 
     def publisher(self) -> KafkaPublisher:
         return KafkaPublisher(self._config, self._require)
+
+    def sole_publisher(self, name: str) -> KafkaSolePublisher:
+        return KafkaSolePublisher(self._config, name, self._require)
 
     def reader(
         self,

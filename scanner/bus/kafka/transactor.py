@@ -56,12 +56,13 @@ class KafkaTransactor:
         self,
         outputs: Sequence[Record],
         offsets: Mapping[TopicPartition, OffsetAndMetadata],
-        group: ConsumerGroupMetadata,
+        group: ConsumerGroupMetadata | None,
         deadline: float,
     ) -> None:
         """Everything or nothing.
 
         Args:
+            group: None when no offsets move.
             deadline: on the monotonic clock.
 
         Raises:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from scanner.bus.memory.groups import Group, Member
 from scanner.bus.memory.log import Log
-from scanner.core.errors import BrokerUnavailableError, MembershipLostError, TopicMissingError
+from scanner.core.errors import BrokerUnavailableError, MembershipLostError, ReplacedError, TopicMissingError
 from scanner.core.types import Source
 from scanner.ports import Assignments, Delivery, Place, Record, TopicPlan
 
@@ -50,6 +50,8 @@ class MemoryBus:
         self._clock_ms = clock_ms
         self._topics: dict[str, list[Log]] = {}
         self._groups: dict[str, Group] = {}
+        self.sole: dict[str, MemorySolePublisher] = {}
+        """the one that may publish under a name"""
 
     def create(self, topics: Mapping[str, TopicPlan]) -> list[str]:
         with self.changed:
@@ -74,6 +76,11 @@ class MemoryBus:
 
     def publisher(self) -> MemoryPublisher:
         return MemoryPublisher(self)
+
+    def sole_publisher(self, name: str) -> MemorySolePublisher:
+        with self.changed:
+            publisher = self.sole[name] = MemorySolePublisher(self, name)
+        return publisher
 
     def reader(
         self,
@@ -170,6 +177,28 @@ class MemoryPublisher:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+class MemorySolePublisher:
+    """Nothing is there before it is flushed, and nothing any more once another one has its name."""
+
+    def __init__(self, bus: MemoryBus, name: str) -> None:
+        self._bus = bus
+        self._name = name
+        self._waiting: list[Record] = []
+
+    def publish(self, record: Record) -> None:
+        self._waiting.append(record)
+
+    def flush(self, timeout_s: float) -> None:  # noqa: ARG002 - the bus's own deadline bounds it
+        with self._bus.changed:
+            if self._bus.sole[self._name] is not self:
+                raise ReplacedError(f"somebody else publishes as {self._name} from now on")
+            waiting, self._waiting = self._waiting, []
+            self._bus.append(waiting)
+
+    def close(self) -> None:
+        self._waiting.clear()
 
 
 class MemorySubscription:
