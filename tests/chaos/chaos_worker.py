@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from multiprocessing.synchronize import Event
 
 from prometheus_client import CollectorRegistry
+from real_cells import celled
 from scripted import pipeline
 
 from scanner import wire
@@ -35,6 +36,8 @@ class Orders:
     forget_after_s: float = 3600.0
     pending_bytes: int = 256 * 1024 * 1024
     shed_after_s: float | None = None
+    cell_dies: float | None = None
+    """real decode cells look, and this is the chance that one is killed during a segment; None: a script looks"""
 
 
 def run(orders: Orders, ready: Event) -> None:
@@ -67,7 +70,7 @@ def run(orders: Orders, ready: Event) -> None:
         pending_bytes=orders.pending_bytes,
         shed_after_s=orders.shed_after_s,
     )
-    with pipeline() as parts:
+    with pipeline() if orders.cell_dies is None else celled(orders.cell_dies) as parts:
         Worker(KafkaBus(config), parts, None, Metrics(CollectorRegistry()), rules).run(stop)
 
 

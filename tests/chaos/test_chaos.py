@@ -50,6 +50,7 @@ class Toll:
     """What was done to them."""
 
     kills: Counter[str] = field(default_factory=Counter)
+    cells: Counter[str] = field(default_factory=Counter)
     broker_restarts: int = 0
     rebalances: int = 0
 
@@ -77,10 +78,12 @@ class Hand:
 class Crew:
     """Worker slots that are filled again as soon as they are empty, and a temporary hand now and then."""
 
-    def __init__(self, orders: Orders, rng: random.Random) -> None:
+    def __init__(self, orders: Orders, rng: random.Random, lives_s: float = 2) -> None:
+        """`lives_s` is how long at most a worker lives that does not die at a point of its loop."""
         self.toll = Toll()
         self._orders = orders
         self._rng = rng
+        self._lives_s = lives_s
         self._slots: dict[str, Hand] = {}
 
     def tend(self, *, deadly: bool) -> None:
@@ -102,7 +105,9 @@ class Crew:
         ready = FORKS.Event()
         process = FORKS.Process(target=run, args=(orders, ready), daemon=True)
         process.start()
-        self._slots[name] = Hand(process, ready, orders.point, self._rng.uniform(0, 2) + 3 * bool(orders.point))
+        self._slots[name] = Hand(
+            process, ready, orders.point, self._rng.uniform(0, self._lives_s) + 3 * bool(orders.point)
+        )
 
     def pardon(self) -> None:
         """The armed are replaced by workers that live."""
@@ -128,8 +133,9 @@ class Crew:
 class Feed(threading.Thread):
     """Publishes segments until it is told to stop, whatever becomes of the broker. 5 % are poison."""
 
-    def __init__(self, bus: KafkaBus, topic: str, rng: random.Random, per_s: float) -> None:
+    def __init__(self, bus: KafkaBus, topic: str, rng: random.Random, per_s: float, make=record) -> None:
         super().__init__(daemon=True)
+        self._make = make
         self.records: list[Record] = []
         self._bus, self._topic, self._rng, self._per_s = bus, topic, rng, per_s
         self._stop_it = threading.Event()
@@ -138,7 +144,7 @@ class Feed(threading.Thread):
         publisher = self._bus.publisher()
         while not self._stop_it.wait(1 / self._per_s):
             kind = self._rng.choices(["good", "poison", "lost"], [94, 5, 1])[0]
-            self.records.append(record(kind, len(self.records), STREAMS, self._topic))
+            self.records.append(self._make(kind, len(self.records), STREAMS, self._topic))
             while True:
                 try:
                     publisher.publish(self.records[-1])
@@ -194,8 +200,8 @@ def told(bus: Bus, topics: wire.Topics) -> tuple[object, object, object]:
     return verdicts, states, alerts
 
 
-def undisturbed(records: list[Record]) -> tuple[object, object, object]:
-    """The same segments through one worker that nothing happens to."""
+def undisturbed(records: list[Record], parts=pipeline) -> tuple[object, object, object]:
+    """The same segments through one worker that nothing happens to; `parts` makes its pipeline."""
     bus = MemoryBus()
     topics = topics_on(bus)
     publisher = bus.publisher()
@@ -203,8 +209,8 @@ def undisturbed(records: list[Record]) -> tuple[object, object, object]:
         publisher.publish(replace(each, topic=topics.segments))
     stop = threading.Event()
     rules = Rules(topics, "alone", None, lookers=4)
-    with pipeline() as parts:
-        worker = Worker(bus, parts, None, Metrics(CollectorRegistry()), rules)
+    with parts() as made:
+        worker = Worker(bus, made, None, Metrics(CollectorRegistry()), rules)
         thread = threading.Thread(target=worker.run, args=(stop,))
         thread.start()
         wait_for_no_lag(bus, topics, "alone", 120)
