@@ -68,6 +68,10 @@ class PolicySettings(Section):
     inspect_from: float = Field(2.0, gt=0, description="Evidence (log e-value) from which a stream is inspected.")
     calm_segments: int = Field(5, gt=0, description="Calm segments after which it is patrolled again.")
     clear_clips: int = Field(20, gt=0, description="Calm clips after which an alert is cleared.")
+    patrol_clips: int = Field(1, gt=0, le=64, description="Clips back to back in each look of a patrol.")
+    patrol_every_s: float = Field(
+        0.0, ge=0, le=60, description="Seconds of video between two looks of a patrol; 0: one a segment, at its head."
+    )
 
 
 class Kafka(Section):

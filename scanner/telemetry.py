@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
@@ -122,6 +122,10 @@ class Metrics:
         """Asks how many decode cells were replaced whenever somebody scrapes."""
         self._registry.register(_Asked("scanner_cells_restarted", "Decode cells replaced since the start.", restarts))
 
+    def libraries(self, seconds: Callable[[], Mapping[str, float]]) -> None:
+        """Asks where processor time went whenever somebody scrapes."""
+        self._registry.register(_Libraries(seconds))
+
     def assigned(self, partitions: int) -> None:
         self._assigned.set(partitions)
         self.pulse.partitions = partitions
@@ -190,6 +194,18 @@ class _Asked(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield CounterMetricFamily(self._name, self._meaning, value=self._ask())
+
+
+class _Libraries(Collector):
+    def __init__(self, ask: Callable[[], Mapping[str, float]]) -> None:
+        self._ask = ask
+
+    def collect(self) -> Iterator[Metric]:
+        meaning = "Processor time spent inside a library, by this worker and its decode cells."
+        family = CounterMetricFamily("scanner_library_seconds", meaning, labels=["library"])
+        for library, seconds in self._ask().items():
+            family.add_metric([library], seconds)
+        yield family
 
 
 class Pulse:

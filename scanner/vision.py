@@ -7,6 +7,7 @@ face detector and the squares that clips are made of.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import cast
 
 import cv2
@@ -22,6 +23,7 @@ Square = tuple[int, int, int]
 _KR_KB = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593)}
 
 
+@cache
 def rgb_matrix(standard: str, *, full_range: bool) -> NDArray[np.float32]:
     """(3, 4) matrix from Y'CbCr codes in [0, 255] to R'G'B' in [0, 255].
 
@@ -36,7 +38,9 @@ def rgb_matrix(standard: str, *, full_range: bool) -> NDArray[np.float32]:
     u_to_g, v_to_g = -u_to_b * kb / kg, -v_to_r * kr / kg
     rows = np.array([[luma, 0, v_to_r], [luma, u_to_g, v_to_g], [luma, u_to_b, 0]])
     offset = -rows @ np.array([black, 128.0, 128.0])
-    return np.column_stack([rows, offset]).astype(np.float32)
+    matrix = np.column_stack([rows, offset]).astype(np.float32)
+    matrix.flags.writeable = False  # every picture of a kind shares it
+    return matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +90,15 @@ class Picture:
 
 def fingerprint(picture: Picture) -> NDArray[np.float32]:
     """(9, 16) luma of the picture in [0, 255], sparsely sampled: enough to notice a scene cut."""
-    rows = np.linspace(0, picture.height - 1, 9).astype(np.intp)
-    columns = np.linspace(0, picture.width - 1, 16).astype(np.intp)
-    return picture.y[np.ix_(rows, columns)].astype(np.float32)
+    return picture.y[_sparse(picture.height, picture.width)].astype(np.float32)
+
+
+@cache
+def _sparse(height: int, width: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows (9, 1) and columns (1, 16), evenly spread over the picture."""
+    rows = np.linspace(0, height - 1, 9).astype(np.intp)
+    columns = np.linspace(0, width - 1, 16).astype(np.intp)
+    return rows[:, None], columns[None, :]
 
 
 def sharpness(pixels: Pixels) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scanner.assembly.bus import largest_record, media_store, topics_of
+from scanner.core.clips import Pace
 from scanner.core.types import ClipSpec, Mode, Verdict
 from scanner.core.verdict import Judge, Policy
 from scanner.credentials import lifting
@@ -24,6 +25,7 @@ from scanner.media.demux import Limits
 from scanner.media.inputs import STDIN, Input, inputs
 from scanner.media.pool import CellPool
 from scanner.media.sandbox import Confinement
+from scanner.meter import ONNX_RUNTIME
 from scanner.pipeline import Pipeline, Witness
 from scanner.ports import Bus
 from scanner.settings import Settings, load
@@ -155,9 +157,15 @@ def cell_plan(settings: Settings, spec: ClipSpec) -> CellPlan:
     return CellPlan(
         spec=spec,
         limits=limits_of(settings),
+        pace=Pace(settings.policy.patrol_clips, settings.policy.patrol_every_s),
         confinement=Confinement(address_space_bytes=settings.cell.memory_mib * 1024 * 1024),
         patience_s=settings.cell.wall_clock_s,
     )
+
+
+def library_seconds(parts: Assembled) -> dict[str, float]:
+    """Processor seconds in each library since the start, here and in the decode cells."""
+    return {**parts.cells.spent_s, "onnxruntime": ONNX_RUNTIME.seconds}
 
 
 def worker_of(settings: Settings, bus: Bus, parts: Assembled, metrics: Metrics) -> Worker:
@@ -185,4 +193,5 @@ def worker_of(settings: Settings, bus: Bus, parts: Assembled, metrics: Metrics) 
     pipeline = parts.pipeline if rules.faces_every_s is None else replace(parts.pipeline, picture=picture)
     metrics.model(parts.model.ref.name, parts.model.ref.sha256)
     metrics.cells(lambda: parts.cells.restarts)
+    metrics.libraries(lambda: library_seconds(parts))
     return Worker(bus, pipeline, media_store(settings), metrics, rules)

@@ -13,6 +13,8 @@ from scanner.cli.common import (
     Bootstrap,
     DeviceName,
     ModelName,
+    PatrolClips,
+    PatrolEvery,
     SettingsFile,
     settings_from,
     wants_json,
@@ -81,6 +83,8 @@ def live(
     on: Annotated[str, typer.Option("--bus", help="kafka or memory.")] = "kafka",
     workers: Annotated[int, typer.Option(min=1, help="Worker processes, on kafka.")] = 1,
     coverage: Annotated[str | None, typer.Option(help="auto, full, inspect or patrol.", show_default=False)] = None,
+    patrol_clips: PatrolClips = None,
+    patrol_every: PatrolEvery = None,
     find_max: Annotated[bool, typer.Option("--find-max", help="Search for the most streams that are held.")] = False,
     quality: Annotated[bool, typer.Option("--quality", help="Also compare patrol with full coverage.")] = False,
     device: DeviceName = None,
@@ -105,6 +109,8 @@ def live(
         scan_device=device,
         scan_model=model,
         scan_coverage=coverage,
+        policy_patrol_clips=patrol_clips,
+        policy_patrol_every_s=patrol_every,
         log_level="warning",
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -40,6 +40,14 @@ DeviceName = Annotated[
     str | None, typer.Option("--device", help="auto, cpu or cuda:N; one asked for and missing is an error.")
 ]
 
+PatrolClips = Annotated[
+    int | None, typer.Option("--patrol-clips", help="Clips back to back in each look of a patrol.", show_default=False)
+]
+PatrolEvery = Annotated[
+    float | None,
+    typer.Option("--patrol-every", help="Seconds of video between two looks; 0: one a segment.", show_default=False),
+]
+
 
 def settings_from(file: Path | None, **flags: Any) -> Settings:
     """Settings with flags on top; `scan_model="x"` speaks of scan.model."""

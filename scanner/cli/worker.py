@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from scanner.cli.common import DeviceName, ModelName, SettingsFile, settings_from
+from scanner.cli.common import DeviceName, ModelName, PatrolClips, PatrolEvery, SettingsFile, settings_from
 
 
 def worker(
@@ -14,6 +14,8 @@ def worker(
     model: ModelName = None,
     group: Annotated[str | None, typer.Option(help="Consumer group.", show_default=False)] = None,
     coverage: Annotated[str | None, typer.Option(help="auto, full, inspect or patrol.", show_default=False)] = None,
+    patrol_clips: PatrolClips = None,
+    patrol_every: PatrolEvery = None,
     bootstrap: Annotated[
         str | None, typer.Option("--bootstrap", help="Brokers, host:port,…", show_default=False)
     ] = None,
@@ -37,6 +39,8 @@ def worker(
         scan_device=device,
         scan_model=model,
         scan_coverage=coverage,
+        policy_patrol_clips=patrol_clips,
+        policy_patrol_every_s=patrol_every,
         kafka_group=group,
         kafka_bootstrap_servers=bootstrap,
         worker_metrics_port=metrics_port,

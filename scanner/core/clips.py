@@ -1,7 +1,7 @@
 """Which frames make a clip, and which square of the picture it shows.
 
 frames   0 1 2 3 4 5 6 7 8 9 A      T = 4
-patrol   [-----)
+patrol   [-----)                    one look at the head, or one every so often (see Pace)
 inspect  [-----)[-----)
 full     [-----)[-----)
                    [-----)          ends at the last frame; its first frame repeats (`repeats` = 1)
@@ -28,32 +28,63 @@ class Burst(Generic[FrameT]):
     """T consecutive frames."""
 
     frames: tuple[FrameT, ...]
-    repeats: int
+    repeats: int = 0
     """leading frames that the burst before showed too"""
+    follows: bool = False
+    """its first frame comes right after the last one of the burst before, in the same scene"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a patrol looks at a segment, and how long each time."""
+
+    clips: int = 1
+    """bursts back to back in each look"""
+    every_s: float = 0.0
+    """media time from the beginning of a look to that of the next one; 0: one look a segment, at its head"""
+
+    def __post_init__(self) -> None:
+        if self.clips < 1 or self.every_s < 0:
+            raise ValueError(f"not a pace: {self}")
+
+
+ONE_LOOK = Pace()
 
 
 def bursts(
-    frames: Iterable[FrameT], length: int, mode: Mode, is_cut: Callable[[FrameT], bool]
+    frames: Iterable[FrameT],
+    length: int,
+    mode: Mode,
+    is_cut: Callable[[FrameT], bool],
+    *,
+    wanted: Callable[[FrameT], bool] = lambda _: True,
+    most: int = 1,
 ) -> Iterator[Burst[FrameT]]:
     """Frames in presentation order to bursts. A burst never spans a scene cut; frames left over are not shown.
 
     Args:
         is_cut: whether the picture changed at once between the frame before and this one.
+        wanted: whether a burst may hold this frame.
+        most: bursts of a patrol.
     """
     held: list[FrameT] = []
     shown: deque[FrameT] = deque(maxlen=length)
+    follows = False
     for frame in frames:
         if is_cut(frame):
             yield from _tail(held, shown, length, mode)
-            held, shown = [], deque(maxlen=length)
+            held, shown, follows = [], deque(maxlen=length), False
+        if not wanted(frame):
+            continue
         held.append(frame)
         if len(held) == length:
-            yield Burst(tuple(held), repeats=0)
-            if mode is Mode.PATROL:
+            yield Burst(tuple(held), follows=follows)
+            most -= 1
+            if mode is Mode.PATROL and not most:
                 return
             if mode is Mode.FULL:
                 shown.extend(held)
-            held = []
+            held, follows = [], True
     yield from _tail(held, shown, length, mode)
 
 

@@ -75,6 +75,9 @@ class Policy:
     """calm segments in a row after which an inspected stream is patrolled again"""
     clear_clips: int = 20
     """clips in a row under the null bound after which an alert is cleared"""
+    patrol_clips: int = 1
+    """clips back to back in each look of a patrol (see clips.Pace)"""
+    patrol_every_s: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.suspected_from <= self.manipulated_from <= 1:

@@ -16,6 +16,7 @@ import numpy as np
 
 from scanner.core.errors import ModelMismatchError
 from scanner.core.types import Detections, Floats, Pixels
+from scanner.meter import MEDIAPIPE
 
 
 def _import_mediapipe() -> Any:
@@ -61,8 +62,9 @@ class MediapipeDetector:
     def detect(self, pixels: Pixels) -> Detections:
         """(H, W, 3) RGB to faces, most confident first; boxes and keypoints as fractions of the picture."""
         height, width = pixels.shape[:2]
-        image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(pixels))
-        faces = self._detector.detect(image).detections
+        with MEDIAPIPE.running():
+            image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(pixels))
+            faces = self._detector.detect(image).detections
         if not faces:
             return Detections.empty()
         faces.sort(key=lambda face: -face.categories[0].score)

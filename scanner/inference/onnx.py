@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scanner.core.errors import DeviceUnavailableError, InferenceError, ModelMismatchError, SettingsError
 from scanner.core.types import ClipSpec, ModelRef
 from scanner.inference.card import Card, read_card
+from scanner.meter import ONNX_RUNTIME
 from scanner.ports import Scores
 
 OUTPUTS = ("clip_logit", "frame_logits", "map")
@@ -80,7 +81,8 @@ class OnnxModel:
     def score(self, clips: NDArray[np.uint8]) -> Scores:
         """(N, T, S, S, 3) RGB to scores. Raises InferenceError."""
         try:
-            logits, frame_logits, maps = self._session.run(OUTPUTS, {self._input: clips})
+            with ONNX_RUNTIME.running():
+                logits, frame_logits, maps = self._session.run(OUTPUTS, {self._input: clips})
         except Exception as error:  # ONNX Runtime raises its own and plain RuntimeErrors alike
             raise InferenceError(f"{self.ref.name} failed on {clips.shape}: {error}") from error
         if not (np.isfinite(logits).all() and np.isfinite(frame_logits).all()):

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
+from scanner.core.clips import ONE_LOOK, Pace
 from scanner.core.errors import MediaError
 from scanner.core.types import Clip, ClipSpec, Mode, Segment
 from scanner.media.arena import SLOTS, Arena, anonymous
@@ -17,6 +18,7 @@ from scanner.media.demux import Limits
 from scanner.media.protocol import Fields, ProtocolError
 from scanner.media.sandbox import Confinement, Layer
 from scanner.media.sighted import clip_from, observation_from
+from scanner.meter import of_cells
 
 MEDIAPIPE = "scanner.faces.mediapipe:near_and_far"
 _REASON_LENGTH = 500
@@ -30,6 +32,7 @@ class CellPlan:
 
     spec: ClipSpec
     limits: Limits = field(default_factory=Limits)
+    pace: Pace = ONE_LOOK
     confinement: Confinement = field(default_factory=Confinement)
     detectors: str = MEDIAPIPE
     """"module:function" of a factory of the near and the far detector, called twice a cell: the second time where no
@@ -46,6 +49,8 @@ class Cell:
         self.layers: tuple[str, ...] = ()
         self.at_rest = False
         """between two segments: fit to be given the next one"""
+        self.spent: dict[str, float] = {}
+        """processor seconds that the last segment took in each library"""
         descriptor = anonymous(plan.spec)
         try:
             self._arena = Arena(descriptor, plan.spec, writable=False)
@@ -60,6 +65,7 @@ class Cell:
             {
                 "spec": asdict(self.plan.spec),
                 "limits": asdict(self.plan.limits),
+                "pace": asdict(self.plan.pace),
                 "confinement": asdict(self.plan.confinement),
                 "detectors": self.plan.detectors,
                 "processor_s": self.plan.patience_s * _PROCESSORS,
@@ -78,7 +84,7 @@ class Cell:
         if len(segment.payload) > self.plan.limits.max_bytes:
             raise MediaError(f"{len(segment.payload)} bytes exceed the limit of {self.plan.limits.max_bytes}")
         channel = self.child.channel
-        self.at_rest = False
+        self.at_rest, self.spent = False, {}
         channel.allow(self.plan.patience_s)
         channel.tell({"mode": mode.value, "size": len(segment.payload)}, segment.payload)
         shown: set[int] = set()
@@ -102,6 +108,9 @@ class Cell:
         unknown = shown - {tracklet.index for tracklet in observation.tracklets}
         if unknown:
             raise ProtocolError(f"clips of tracklets that were never described: {sorted(unknown)[:5]}")
+        spent = said.inner("spent")
+        most = self.plan.patience_s * _PROCESSORS
+        self.spent = {name: spent.number(name, 0, most) for name in of_cells()}
         self.at_rest = True
         self.observation = observation
 

@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from scanner.core.errors import MediaError
 from scanner.core.types import Pixels
 from scanner.media.demux import Limits, nominal_step
+from scanner.meter import FFMPEG
 from scanner.vision import Picture, rgb_matrix
 
 LARGEST_HELD_PX = 2560 * 1440  # larger pictures are scaled down: 31 of 4K are held at a time, and filled a cell
@@ -50,13 +51,23 @@ class Decoder:
     video_bytes: int = 0
     width: int = 0
     height: int = 0
+    at_end: bool = False
+    """no frame is left"""
+    _wake: Fraction = Fraction(0)
+
+    def rest_until(self, time: Fraction) -> None:
+        """Nobody asks for frames before `time`, seconds since the first: only what later ones need is decoded."""
+        self._wake = time
 
     def frames(self) -> Iterator[Frame]:
-        """Frames in presentation order. Raises MediaError past a limit or when nothing can be decoded."""
+        """Frames in presentation order. Raises MediaError past a limit or when nothing can be decoded.
+
+        While it rests, earlier frames may come, too: those that the frames asked for are predicted from.
+        """
         self.stream.thread_type = "NONE"  # cells are parallel to each other, not inside
         self.stream.codec_context.options = {"max_pixels": str(self.limits.max_pixels)}
         clock = _Clock(nominal_step(self.stream))
-        for packet in self._packets():
+        for packet in self._needed(clock):
             for picture in self._decode(packet):
                 frame = Frame(self.frames_decoded, clock.at(_seconds(picture)), self._picture(picture))
                 self.frames_decoded += 1
@@ -64,6 +75,7 @@ class Decoder:
                 if self.duration > self.limits.max_duration_s:
                     raise MediaError(f"longer than the limit of {self.limits.max_duration_s:g} s")
                 yield frame
+        self.at_end = True
 
     def skip_rest(self) -> None:
         """Counts what is left without decoding it."""
@@ -73,9 +85,31 @@ class Decoder:
             pass
         self.duration += (self.frames_total - before) * step
 
+    def _needed(self, clock: _Clock) -> Iterator[Packet[VideoStream]]:
+        """Packets in decoding order. Those that nobody asks for wait; a keyframe makes the ones before it needless.
+
+        packets    K p p p p p K p p p p
+        asked for          ........^       decoded from the second K on
+        """
+        waiting: list[Packet[VideoStream]] = []
+        for packet in self._packets():
+            at = clock.place(_seconds(packet)) if self._wake else None
+            early = at is not None and at < self._wake
+            if waiting and packet.is_keyframe and at is not None and at <= self._wake:
+                self.stream.codec_context.flush_buffers()
+                waiting.clear()
+            if early or (waiting and not packet.size):
+                waiting.append(packet)
+                continue
+            yield from waiting
+            waiting.clear()
+            yield packet
+        self.duration += sum(1 for packet in waiting if packet.size) * clock.step
+
     def _packets(self) -> Iterator[Packet[VideoStream]]:
+        packets = self.container.demux(self.stream)
         try:
-            for packet in self.container.demux(self.stream):
+            while (packet := _next(packets)) is not None:
                 if packet.size:
                     self.frames_total += 1
                     self.video_bytes += packet.size
@@ -89,7 +123,8 @@ class Decoder:
 
     def _decode(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
         try:
-            pictures = packet.decode()
+            with FFMPEG.running():
+                pictures = packet.decode()
         except FFmpegError:
             self.frames_damaged += 1
             return []
@@ -120,6 +155,10 @@ class _Clock:
         self._first: Fraction | None = None
         self._last: Fraction | None = None
 
+    def place(self, seconds: Fraction | None) -> Fraction | None:
+        """Where container time lies since the first frame; None as long as nobody knows."""
+        return None if seconds is None or self._first is None else seconds - self._first
+
     def at(self, seconds: Fraction | None) -> Fraction:
         if self._last is None:
             self._first = seconds
@@ -134,10 +173,15 @@ class _Clock:
         return told
 
 
-def _seconds(frame: VideoFrame) -> Fraction | None:
-    if frame.pts is None or not frame.time_base:
+def _next(packets: Iterator[Packet[VideoStream]]) -> Packet[VideoStream] | None:
+    with FFMPEG.running():
+        return next(packets, None)
+
+
+def _seconds(timed: VideoFrame | Packet[VideoStream]) -> Fraction | None:
+    if timed.pts is None or not timed.time_base:
         return None
-    return frame.pts * Fraction(frame.time_base)
+    return timed.pts * Fraction(timed.time_base)
 
 
 def _standard(frame: VideoFrame) -> str:
@@ -154,7 +198,8 @@ def _planar(frame: VideoFrame) -> VideoFrame:
     width, height = (max(2, int(side * shrink)) for side in (frame.width, frame.height))
     target = "yuvj420p" if frame.color_range == _FULL_RANGE else "yuv420p"
     try:
-        return frame.reformat(width=width, height=height, format=target)
+        with FFMPEG.running():
+            return frame.reformat(width=width, height=height, format=target)
     except (FFmpegError, ValueError) as error:
         raise MediaError(f"pixel format {frame.format.name} cannot be converted: {error}") from error
 

@@ -14,6 +14,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from scanner.core.errors import MediaError
+from scanner.meter import FFMPEG
 
 FORMATS = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "mpegts", "flv", "matroska", "webm", "avi")
 """containers whose demuxers only read the bytes they are given; playlists (hls, dash, concat) are not among them"""
@@ -58,7 +59,9 @@ def opened(
         **_bounds(limits),
     }
     try:
-        with _open(media, options, sizes_only=sizes_only) as container:
+        with FFMPEG.running():
+            container = _open(media, options, sizes_only=sizes_only)
+        with container:
             yield container, _video(container, limits)
     except FFmpegError as error:
         raise MediaError(f"cannot be read as video: {_reason(error)}") from error

@@ -9,11 +9,12 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from io import BytesIO
 
 import numpy as np
 
-from scanner.core.clips import CUT_LUMA, Burst, as_box, between, bursts, clip_square, probes
+from scanner.core.clips import CUT_LUMA, ONE_LOOK, Burst, Pace, as_box, between, bursts, clip_square, probes
 from scanner.core.errors import MediaError
 from scanner.core.tracking import Track, Tracker
 from scanner.core.types import (
@@ -64,16 +65,19 @@ class SegmentObserver:
         near: FaceDetector,
         far: FaceDetector,
         limits: Limits,
+        pace: Pace = ONE_LOOK,
     ) -> None:
         self._payload = payload
         self._mode = mode
         self._spec = spec
+        self._pace = pace
         self._near = near
         self._far = far
         self._limits = limits
         self._tracker = Tracker()
         self._followed: dict[int, _Followed] = {}
         self._probe = 0
+        self._far_last = False
         self._observation: Observation | None = None
         self._first_print: Floats | None = None
         self._last_print: Floats | None = None
@@ -89,8 +93,7 @@ class SegmentObserver:
         try:
             with opened(BytesIO(self._payload), self._limits, sizes_only=True) as (container, stream):
                 decoder = Decoder(container, stream, self._limits)
-                frames = _thinned(decoder.frames(), decoder, self._spec.max_fps)
-                for burst in bursts(frames, self._spec.length, self._mode, self._is_cut):
+                for burst in self._bursts(decoder):
                     yield from self._burst(burst)
                 decoder.skip_rest()
                 self._observation = self._conclude(decoder)
@@ -102,6 +105,24 @@ class SegmentObserver:
             raise RuntimeError("observation asked for before the last clip was taken")
         return self._observation
 
+    def _bursts(self, decoder: Decoder) -> Iterator[Burst[Frame]]:
+        """One look after the other in a patrol, at its pace; else all that there is."""
+        frames = _thinned(decoder.frames(), decoder, self._spec.max_fps)
+        every, due = Fraction(self._pace.every_s).limit_denominator(1000), Fraction(0)
+        while not decoder.at_end:
+            decoder.rest_until(due)
+            yield from bursts(
+                frames,
+                self._spec.length,
+                self._mode,
+                self._is_cut,
+                wanted=partial(_not_before, due),
+                most=self._pace.clips,
+            )
+            if not every or self._mode is not Mode.PATROL:
+                return
+            due += every * max(1, -((due - (self._last_time or due)) // every))
+
     # One burst: probe, follow, cut.
 
     def _burst(self, burst: Burst[Frame]) -> Iterator[Clip]:
@@ -109,14 +130,30 @@ class SegmentObserver:
             self._cuts.popleft()
             self._tracker.cut()  # only now: the last burst before the cut was followed after the cut was seen
         places = probes(len(burst.frames), DETECT_EVERY)
-        numbers = [self._probe + place for place in range(len(places))]
-        self._probe += len(places)
-        for number, place in zip(numbers, places, strict=True):
-            self._look(number, burst.frames[place].picture.small(LOOK_PX), thorough=number == numbers[0])
+        numbers = self._probed(burst, places)
         for track in self._tracker.tracks:
             seen = [(place, track.seen[n][0]) for n, place in zip(numbers, places, strict=True) if n in track.seen]
             if seen:
                 yield from self._follow(track, burst, seen)
+
+    def _probed(self, burst: Burst[Frame], places: tuple[int, ...]) -> range:
+        """Looks for faces at these places of the burst; the numbers of the probes.
+
+        A burst that follows another begins with what was seen one frame before: the last probe of that one. Of the
+        probes that show a burst, one is by the far detector:
+
+            burst    [0             7)[8            15)[16           23)
+            probes   far         near                far            near
+        """
+        last = len(places) - 1
+        shared = burst.follows and last > 0
+        first = self._probe - shared
+        self._probe = first + len(places)
+        thorough = 0 if self._far_last or not shared else last
+        for place in range(shared, len(places)):
+            self._look(first + place, burst.frames[places[place]].picture.small(LOOK_PX), thorough=place == thorough)
+        self._far_last = thorough == last
+        return range(first, self._probe)
 
     def _look(self, number: int, pixels: Pixels, *, thorough: bool) -> None:
         found = self._far.detect(pixels) if thorough else self._near.detect(pixels)
@@ -167,7 +204,7 @@ class SegmentObserver:
         cut = before is not None and float(np.abs(now - before).mean()) > CUT_LUMA
         if cut:
             self._cuts.append(frame.index)
-        return cut or self._paused(frame)
+        return self._paused(frame) or cut
 
     def _paused(self, frame: Frame) -> bool:
         """Whether the clock stood much longer than before: what follows is no motion of what went before."""
@@ -248,6 +285,10 @@ def _thinned(frames: Iterator[Frame], decoder: Decoder, max_fps: float) -> Itera
     """Every k-th frame, so that the rate stays under the model's."""
     every = max(1, int(np.ceil(float(1 / nominal_step(decoder.stream)) / max_fps)))
     return (frame for frame in frames if frame.index % every == 0)
+
+
+def _not_before(time: Fraction, frame: Frame) -> bool:
+    return frame.time >= time
 
 
 def _times(frames: tuple[Frame, ...]) -> tuple[int, int]:

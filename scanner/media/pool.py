@@ -16,6 +16,7 @@ from scanner.core.errors import CellLostError, Disposition, ScannerError, Stage
 from scanner.core.types import Clip, ClipSpec, Mode, Observation, Segment
 from scanner.media.cell import Cell, CellPlan
 from scanner.media.protocol import OverdueError, ProtocolError
+from scanner.meter import of_cells
 
 SPARES = 1  # started ahead: a lost cell is replaced at once, not after the 2 s that a start takes
 STARTUP_S = 60.0  # 2 s on an idle machine; many times that on a loaded one with cold disks
@@ -49,6 +50,7 @@ class CellPool:
         self._failures = 0
         self._failure = ""
         self._lost = 0
+        self._spent = dict.fromkeys(of_cells(), 0.0)
         self._keeper = threading.Thread(target=self._keep, name="cell keeper", daemon=True)
         self._keeper.start()
 
@@ -56,6 +58,11 @@ class CellPool:
     def restarts(self) -> int:
         """Cells lost and replaced since the pool was made."""
         return self._lost
+
+    @property
+    def spent_s(self) -> dict[str, float]:
+        """Processor seconds that segments took in each library, inside the cells, since the pool was made."""
+        return dict(self._spent)
 
     def observe(self, segment: Segment, mode: Mode) -> CellSighting:
         """Nothing happens before the first clip is asked for."""
@@ -106,6 +113,9 @@ class CellPool:
             cell.close()
         with self._changed:
             self._lent.discard(cell)
+            for name, seconds in cell.spent.items():
+                self._spent[name] += seconds
+            cell.spent = {}
             if fit and not self._closed:
                 self._idle.append(cell)
             elif not fit:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 
+from scanner.core.clips import Pace
 from scanner.core.errors import MediaError
 from scanner.core.types import Clip, ClipSpec, Mode
 from scanner.media.arena import SLOTS, Arena
@@ -14,6 +17,7 @@ from scanner.media.protocol import Channel, ClosedError, Message
 from scanner.media.rehearsal import Everywhere, black_picture, black_video, load_all_of_av
 from scanner.media.sandbox import Confinement, Layer, allow_processor_time, confine
 from scanner.media.sighted import clip_to, observation_to
+from scanner.meter import of_cells
 from scanner.ports import FaceDetector
 from scanner.vision import single_threaded
 
@@ -27,7 +31,10 @@ def serve(sock: socket.socket, arena: int, layers: frozenset[Layer]) -> None:
     _rehearse(orders["detectors"], spec)
     layers = confine(Confinement(**orders["confinement"]), layers)
     near, far = _detectors(orders["detectors"])
-    cell = Cell(channel, Arena(arena, spec, writable=True), spec, Limits(**orders["limits"]), near, far)
+    observe = partial(
+        SegmentObserver, spec=spec, near=near, far=far, limits=Limits(**orders["limits"]), pace=Pace(**orders["pace"])
+    )
+    cell = Cell(channel, Arena(arena, spec, writable=True), observe)
     try:
         channel.tell({"ready": sorted(layers)})
         while True:
@@ -69,15 +76,10 @@ def _detectors(name: str) -> tuple[FaceDetector, FaceDetector]:
 class Cell:
     """Observes segments; keeps nothing between two of them but the detectors."""
 
-    def __init__(
-        self, channel: Channel, arena: Arena, spec: ClipSpec, limits: Limits, near: FaceDetector, far: FaceDetector
-    ) -> None:
+    def __init__(self, channel: Channel, arena: Arena, observe: Callable[[bytes, Mode], SegmentObserver]) -> None:
         self._channel = channel
         self._arena = arena
-        self._spec = spec
-        self._limits = limits
-        self._near = near
-        self._far = far
+        self._observe = observe
         self._free: list[int] = []
 
     def answer(self, order: Message) -> None:
@@ -86,13 +88,13 @@ class Cell:
             return
         payload = bytes(self._channel.take(order["size"]))
         self._free = list(range(SLOTS))
-        sighting = SegmentObserver(
-            payload, Mode(order["mode"]), self._spec, near=self._near, far=self._far, limits=self._limits
-        )
+        sighting = self._observe(payload, Mode(order["mode"]))
+        before = of_cells()
         try:
             for clip in sighting.clips():
                 self._show(clip)
-            self._channel.tell({"done": observation_to(sighting.observation())})
+            spent = {name: seconds - before[name] for name, seconds in of_cells().items()}
+            self._channel.tell({"done": observation_to(sighting.observation()), "spent": spent})
         except MediaError as error:
             self._channel.tell({"rejected": str(error)})
         except MemoryError:

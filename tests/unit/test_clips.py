@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scanner.core.clips import as_box, between, bursts, clip_square, probes
+from scanner.core.clips import Pace, as_box, between, bursts, clip_square, probes
 from scanner.core.types import Mode
 
 # A time line: frames as letters, `|` before a frame where the scene changes.
@@ -58,6 +58,30 @@ def test_a_patrol_takes_no_frame_beyond_its_burst() -> None:
 
     assert len(list(bursts(frames(), 8, Mode.PATROL, lambda frame: False))) == 1
     assert taken == list(range(8))
+
+
+def test_a_look_of_several_bursts_ends_after_the_last_of_them() -> None:
+    source = iter("ABCDEFGHIJKLMNOP")
+    found = list(bursts(source, 4, Mode.PATROL, lambda frame: False, most=3))
+    assert ["".join(burst.frames) for burst in found] == ["ABCD", "EFGH", "IJKL"]
+    assert next(source) == "M"
+
+
+def test_frames_that_are_not_wanted_are_in_no_burst() -> None:
+    found = bursts("abcABCDEFGH", 4, Mode.PATROL, lambda frame: False, wanted=str.isupper)
+    assert ["".join(burst.frames) for burst in found] == ["ABCD"]
+
+
+def test_a_burst_knows_whether_it_goes_on_where_the_one_before_ended() -> None:
+    """ABCD EFGH | IJKL and a last one that repeats: only EFGH begins right after a burst of its scene."""
+    found = bursts("ABCDEFGHIJKLMN", 4, Mode.FULL, lambda frame: frame == "I")
+    assert [burst.follows for burst in found] == [False, True, False, False]
+
+
+@pytest.mark.parametrize("pace", [(0, 1.0), (1, -0.5)])
+def test_a_pace_that_never_looks_is_refused(pace: tuple[int, float]) -> None:
+    with pytest.raises(ValueError, match="not a pace"):
+        Pace(*pace)
 
 
 def test_frames_are_handed_on_as_soon_as_a_burst_is_full() -> None:
