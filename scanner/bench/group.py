@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 from scanner.assembly.bus import kafka_bus, topic_plans, topics_of
-from scanner.assembly.scan import assembled, worker_of
+from scanner.assembly.scan import assembled, library_seconds, worker_of
 from scanner.bench.usage import Role
 from scanner.bus.broker import LocalBroker
 from scanner.bus.memory import MemoryBus
@@ -27,6 +31,8 @@ from scanner.wire import Topics
 PARTITIONS = 12
 _READY_S = 60.0
 _ENDING_S = 60.0
+_SCRAPE_S = 10.0
+_LIBRARY = re.compile(r'^scanner_library_seconds_total\{library="(\w+)"\} (\S+)$', re.MULTILINE)
 
 
 class WorkersFailedError(ScannerError):
@@ -40,6 +46,8 @@ class Group:
     bus: Bus
     topics: Topics
     roles: Mapping[str, Role]
+    libraries: Callable[[], dict[str, float]]
+    """processor seconds that the workers and their cells have spent in each library"""
 
 
 @contextmanager
@@ -55,7 +63,8 @@ def on_kafka(settings: Settings, workers: int, bootstrap: str | None) -> Iterato
         bus = kafka_bus(mine)
         bus.create(topic_plans(mine))
         log_path = Path(folder, "workers.log")
-        with log_path.open("wb") as log, _processes(mine, workers, log.fileno()) as started:
+        ports = [_free_port() for _ in range(workers)]
+        with log_path.open("wb") as log, _processes(mine, ports, log.fileno()) as started:
             _await_workers(started, log_path)
             roles = {"bench": Role(os.getpid(), below=False)}
             for number, process in enumerate(started):
@@ -64,7 +73,7 @@ def on_kafka(settings: Settings, workers: int, bootstrap: str | None) -> Iterato
                 roles[f"cells{suffix}"] = Role(process.pid, itself=False)
             if broker_pid is not None:
                 roles["broker"] = Role(broker_pid)
-            yield Group(bus, topics_of(mine), roles)
+            yield Group(bus, topics_of(mine), roles, lambda: _scraped(ports))
 
 
 @contextmanager
@@ -79,7 +88,7 @@ def in_memory(settings: Settings) -> Iterator[Group]:
         thread.start()
         try:
             roles = {"bench and worker": Role(os.getpid(), below=False), "cells": Role(os.getpid(), itself=False)}
-            yield Group(bus, topics_of(settings), roles)
+            yield Group(bus, topics_of(settings), roles, lambda: library_seconds(parts))
         finally:
             stop.set()
             thread.join()
@@ -108,11 +117,11 @@ def _renamed(settings: Settings, bootstrap: str) -> Settings:
 
 
 @contextmanager
-def _processes(settings: Settings, count: int, log: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+def _processes(settings: Settings, ports: Sequence[int], log: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     command = [sys.executable, "-m", "scanner", "worker"]
+    shared = {**os.environ, **_environment(settings)}
     started = [
-        subprocess.Popen(command, env={**os.environ, **_environment(settings)}, stdout=log, stderr=log)
-        for _ in range(count)
+        subprocess.Popen([*command, "--metrics-port", str(port)], env=shared, stdout=log, stderr=log) for port in ports
     ]
     try:
         yield started
@@ -150,6 +159,21 @@ def _await_workers(started: list[subprocess.Popen[bytes]], log: Path) -> None:
             return
         waited.wait(0.2)
     raise WorkersFailedError(f"{len(started)} workers were not all assigned partitions within {_READY_S:g} s")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def _scraped(ports: Sequence[int]) -> dict[str, float]:
+    """The workers' own count of what libraries take, added up."""
+    total: dict[str, float] = defaultdict(float)
+    for port in ports:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=_SCRAPE_S) as page:
+            for name, seconds in _LIBRARY.findall(page.read().decode()):
+                total[name] += float(seconds)
+    return dict(total)
 
 
 def _last_line(log: Path) -> str:

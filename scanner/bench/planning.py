@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from scanner.bench.live import LiveFigures
+from scanner.bench.figures import LiveFigures
 from scanner.core.types import Verdict
 from scanner.settings import Settings
 

@@ -6,9 +6,10 @@ What is ours is the difference. Turns alternate, so that a machine that slows do
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -19,8 +20,9 @@ import cv2
 import numpy as np
 
 from scanner import wire
-from scanner.assembly.scan import Assembled, limits_of
+from scanner.assembly.scan import Assembled, library_seconds, limits_of
 from scanner.bench.material import Loop
+from scanner.bench.usage import Role, usage_of
 from scanner.core.clips import clip_square
 from scanner.core.types import Clip, Mode, Pixels, Segment, StreamState
 from scanner.faces.mediapipe import quiet_near_and_far
@@ -65,6 +67,10 @@ class Batch:
     efficiency: float
     """cpu_bare_s over wall_s and cores: 1 is a scanner that costs nothing itself"""
     times_real_time: float
+    cpu_s: Mapping[str, float]
+    """processor seconds of this process and its cells: all of it, and inside each library"""
+    ours: float
+    """share of it that is inside none of them"""
 
 
 def stage_costs(parts: Assembled, settings: Settings, segment: Segment, rounds: int = 7) -> Iterator[StageCost]:
@@ -86,10 +92,13 @@ def batch_cost(parts: Assembled, loops: list[Loop], repeats: int = 2) -> Batch:
     """Runs every segment in full on all cores; then decodes and scores the same, bare, on one thread."""
     segments = [segment for loop in loops for segment in loop.segments] * repeats
     parts.pipeline.look(segments[0], Mode.FULL)
+    before, spent = usage_of(Role(os.getpid())).cpu_s, library_seconds(parts)
     began = time.perf_counter()
     with ThreadPoolExecutor(parts.cell_count + 1) as threads:
         looks = list(threads.map(lambda segment: parts.pipeline.look(segment, Mode.FULL), segments))
     wall = time.perf_counter() - began
+    cpu_s = usage_of(Role(os.getpid())).cpu_s - before
+    libraries = {name: now - spent[name] for name, now in library_seconds(parts).items()}
     bare = sum(_seconds(partial(_decoded_bare, segment.payload)) for segment in segments)
     clips = np.zeros((1, *_shape(parts)), np.uint8)
     one = statistics.median(_seconds(lambda: parts.model.score(clips)) for _ in range(9))
@@ -97,7 +106,14 @@ def batch_cost(parts: Assembled, loops: list[Loop], repeats: int = 2) -> Batch:
     video = sum(look.observation.duration_ms for look in looks) / 1000
     cores = parts.cell_count
     return Batch(
-        cores, round(video, 1), round(wall, 2), round(bare, 2), round(bare / wall / cores, 3), round(video / wall, 2)
+        cores=cores,
+        video_s=round(video, 1),
+        wall_s=round(wall, 2),
+        cpu_bare_s=round(bare, 2),
+        efficiency=round(bare / wall / cores, 3),
+        times_real_time=round(video / wall, 2),
+        cpu_s={name: round(seconds, 2) for name, seconds in {"all": cpu_s, **libraries}.items()},
+        ours=round(1 - sum(libraries.values()) / cpu_s, 3),
     )
 
 

@@ -16,6 +16,7 @@ class Usage:
     cpu_s: float
     pss_mib: float
     """proportional set size: a page that n processes share counts as 1 / n in each"""
+    rss_mib: float
     processes: int
 
 
@@ -33,7 +34,9 @@ def usage_of(role: Role) -> Usage:
     family = _family(role.pid) if role.below else {role.pid}
     if not role.itself:
         family -= {role.pid}
-    return Usage(sum(_cpu_s(pid) for pid in family), sum(_pss_kib(pid) for pid in family) / 1024, len(family))
+    memory = [_memory_kib(pid) for pid in family]
+    pss, rss = (sum(sizes[name] for sizes in memory) / 1024 for name in ("Pss", "Rss"))
+    return Usage(sum(_cpu_s(pid) for pid in family), pss, rss, len(family))
 
 
 def _family(root: int) -> set[int]:
@@ -62,9 +65,11 @@ def _fields(stat: Path) -> list[str]:
         return []
 
 
-def _pss_kib(pid: int) -> int:
+def _memory_kib(pid: int) -> dict[str, int]:
+    """Proportional and resident set size; zeros when the process is gone."""
     try:
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")), 0)
+        rollup = ""
+    sizes = {line.partition(":")[0]: int(line.split()[1]) for line in rollup.splitlines() if line.endswith("kB")}
+    return {name: sizes.get(name, 0) for name in ("Pss", "Rss")}

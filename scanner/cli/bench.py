@@ -24,8 +24,8 @@ from scanner.cli.common import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from scanner.bench.figures import LiveFigures
     from scanner.bench.group import Group
-    from scanner.bench.live import LiveFigures
     from scanner.bench.material import Loop
     from scanner.settings import Settings
 
@@ -70,7 +70,8 @@ def stages(
     _table_of_stages(costs)
     typer.echo(
         f"full coverage on {batch.cores} cores: {batch.times_real_time:g} × real time; bare decoding and scoring of the"
-        f" same frames is {batch.efficiency:.0%} of the cores' time"
+        f" same frames is {batch.efficiency:.0%} of the cores' time; {batch.ours:.1%} of the processor time is neither"
+        " FFmpeg's nor mediapipe's nor ONNX Runtime's"
     )
 
 
@@ -118,9 +119,7 @@ def live(
 
         def once(count: int) -> LiveFigures:
             with group_for(chosen, on, workers, bootstrap) as group:
-                figures, _ = run_live(
-                    group.bus, group.topics, made, streams=count, seconds=seconds, roles=group.roles, told=progress
-                )
+                figures, _ = run_live(group, made, streams=count, seconds=seconds, told=progress)
             if wants_json(as_json):
                 say({"figure": "live", "profile": profile, "bus": on, "workers": workers, **asdict(figures)})
             else:
@@ -207,10 +206,21 @@ def table_of_live(figures: LiveFigures) -> None:
     table.add_row("segment available → verdict read, ms", latency)
     table.add_row("segments published / answered", f"{figures.published} / {figures.answered}")
     table.add_row("behind at the end, s of media", f"{figures.behind_s:g}")
-    table.add_row("face-frames scored a stream-second", f"{figures.face_frames_per_stream_s:g}")
+    table.add_row(
+        "face-frames scored a stream-second; where a face was seen; segments without one",
+        f"{figures.face_frames_per_stream_s:g}; {figures.face_frames_where_seen:g}; {figures.segments_without_face}",
+    )
     table.add_row("coverage", "  ".join(f"{name} {count}" for name, count in figures.coverage.items()))
     table.add_row("observe / score, median ms a segment", f"{figures.observe_ms:g} / {figures.score_ms:g}")
     table.add_row("cores busy", "  ".join(f"{name} {value:.2f}" for name, value in figures.cpu.items()))
-    table.add_row("memory (PSS), MiB", "  ".join(f"{name} {value:g}" for name, value in figures.memory_mib.items()))
+    table.add_row("… inside libraries", "  ".join(f"{name} {value:.2f}" for name, value in figures.libraries.items()))
+    if figures.ours is not None:
+        table.add_row("share of workers and cells that is ours", f"{figures.ours:.1%}")
+    for name, values in (
+        ("memory, PSS, MiB", figures.memory_mib),
+        ("memory, RSS, MiB", figures.rss_mib),
+        ("growth, MiB", figures.growth_mib),
+    ):
+        table.add_row(name, "  ".join(f"{role} {value:g}" for role, value in values.items()))
     table.add_row("video in, MiB/s", f"{figures.mib_per_s:g}")
     Console().print(table)

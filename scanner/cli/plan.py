@@ -12,7 +12,7 @@ from scanner.cli.bench import Clips, ProfileName, group_for, loops_of, progress,
 from scanner.cli.common import AsJson, Bootstrap, Exit, SettingsFile, complain, settings_from, wants_json
 
 if TYPE_CHECKING:
-    from scanner.bench.live import LiveFigures
+    from scanner.bench.figures import LiveFigures
     from scanner.bench.planning import Costs, Run, Trial
     from scanner.core.types import Verdict
     from scanner.settings import Settings
@@ -53,9 +53,7 @@ def plan(
 
         def run(under: Settings, count: int) -> tuple[LiveFigures, list[Verdict]]:
             with group_for(under, on, 1, bootstrap) as group:
-                return run_live(
-                    group.bus, group.topics, made, streams=count, seconds=seconds, roles=group.roles, told=progress
-                )
+                return run_live(group, made, streams=count, seconds=seconds, told=progress)
 
         best = _best(run, chosen, model or [chosen.scan.model], Wish(streams, p95, tolerance), as_json)
         under = with_candidate(chosen, best.candidate)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from scanner.bench.live import LiveFigures
+from scanner.bench.figures import LiveFigures
 from scanner.bench.material import profile_named
 from scanner.bench.planning import Candidate, best_of, candidates, difference, settings_text, tried
 from scanner.bench.search import most_held
@@ -48,8 +48,8 @@ def test_an_unknown_profile_names_those_there_are() -> None:
 def figures(p95_ms: float, *, held: bool = True) -> LiveFigures:
     return LiveFigures(
         streams=2, seconds=10, published=10, answered=10, latency_ms={"p95": p95_ms}, behind_s=0,
-        face_frames_per_stream_s=4, coverage={}, observe_ms=1, score_ms=1, cpu={}, memory_mib={}, mib_per_s=1,
-        held=held,
+        face_frames_per_stream_s=4, face_frames_where_seen=4, segments_without_face=0, coverage={}, observe_ms=1,
+        score_ms=1, cpu={}, libraries={}, ours=None, memory_mib={}, rss_mib={}, growth_mib={}, mib_per_s=1, held=held,
     )  # fmt: skip
 
 
