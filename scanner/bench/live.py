@@ -85,15 +85,11 @@ def _publish(
         at, number, sequence = heapq.heappop(due)
         while (left := began + at - time.monotonic()) > 0:
             time.sleep(min(left, 0.1))
-        loop = loops[number % len(loops)]
         stream_id = f"live-{number:04}"
         segment = replace(
-            loop.segments[sequence % len(loop.segments)],
+            loops[number % len(loops)].at(sequence),
             stream_id=stream_id,
-            sequence=sequence,
-            start_ms=sequence * GOP_S * 1000,
             captured_at_ms=_now_ms() - GOP_S * 1000,
-            end_of_stream=False,
         )
         tally.sent[stream_id, sequence] = time.monotonic()
         publisher.publish(segment_record(segment, topics.segments, at_ms=_now_ms()))

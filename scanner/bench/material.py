@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import av
+from av.filter import Graph
 from av.video.frame import PictureType, VideoFrame
+from av.video.stream import VideoStream
 
 from scanner.core.errors import SettingsError
 from scanner.core.types import Segment
@@ -50,6 +53,11 @@ class Loop:
     def seconds(self) -> float:
         return float(len(self.segments) * GOP_S)
 
+    def at(self, sequence: int) -> Segment:
+        """The stream's segment of that number: after the last one comes the first again."""
+        segment = self.segments[sequence % len(self.segments)]
+        return replace(segment, sequence=sequence, start_ms=sequence * GOP_S * 1000, end_of_stream=False)
+
 
 def profile_named(name: str) -> Profile:
     """Raises SettingsError."""
@@ -65,13 +73,9 @@ def loops(folder: Path, profile: Profile, files: Sequence[Path] = (), seconds: i
         folder: where the encoded clips are put.
         seconds: of each clip, whole GOPs; shorter files start again from their beginning.
     """
-    made = []
     if files:
-        for number, file in enumerate(files):
-            path = folder / f"{number:03}.mp4"
-            encode_live(file, path, profile, seconds)
-            made.append(_cut(path, file.name, None))
-        return made
+        return [loop_of(folder, profile, file, seconds=seconds, forged=None) for file in files]
+    made = []
     for seed in range(1, DRAWN + 1):
         for forged in (False, True):
             name = f"drawn-{seed}{'-forged' if forged else ''}"
@@ -81,6 +85,14 @@ def loops(folder: Path, profile: Profile, files: Sequence[Path] = (), seconds: i
             encode_live(source, path, profile, seconds)
             made.append(_cut(path, name, forged))
     return made
+
+
+def loop_of(folder: Path, profile: Profile, file: Path, *, seconds: int, forged: bool | None) -> Loop:
+    """One file as a live encoder sends it; nothing of it stays in `folder`."""
+    with TemporaryDirectory(dir=folder) as own:
+        path = Path(own, "live.mp4")
+        encode_live(file, path, profile, seconds)
+        return _cut(path, file.name, forged)
 
 
 def encode_live(source: Path, target: Path, profile: Profile, seconds: int) -> None:
@@ -114,20 +126,36 @@ def encode_live(source: Path, target: Path, profile: Profile, seconds: int) -> N
 
 
 def _frames(source: Path, profile: Profile) -> Iterator[VideoFrame]:
-    """The file's pictures at the profile's size and rate: some shown twice, some not at all."""
+    """The file's pictures at the profile's size and rate, with bars where the shape differs: some shown twice."""
     shown = 0
     with av.open(str(source)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
+        fit = _fitting(stream, profile)
         first: float | None = None
         for frame in container.decode(stream):
             first = frame.time if first is None else first
             due = round(((frame.time or 0.0) - (first or 0.0)) * profile.fps) + 1
             if shown < due:
-                sized = frame.reformat(profile.width, profile.height, "yuv420p")
+                fit.vpush(frame)
+                sized = fit.vpull()
                 for _ in range(shown, due):
                     yield sized
                 shown = due
+
+
+def _fitting(stream: VideoStream, profile: Profile) -> Graph:
+    """Scales into the profile's picture without changing the shape, and fills what is left."""
+    size = f"{profile.width}:{profile.height}"
+    graph = Graph()
+    graph.link_nodes(
+        graph.add_buffer(template=stream),
+        graph.add("scale", f"{size}:force_original_aspect_ratio=decrease:force_divisible_by=2"),
+        graph.add("pad", f"{size}:(ow-iw)/2:(oh-ih)/2"),
+        graph.add("format", "yuv420p"),
+        graph.add("buffersink"),
+    ).configure()
+    return graph
 
 
 def _cut(path: Path, name: str, forged: bool | None) -> Loop:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scanner.cli.benching import (
+    Clips,
+    ProfileName,
+    group_for,
+    loops_of,
+    progress,
+    say,
+    table_of_live,
+    table_of_stages,
+    tell_on_terminal,
+)
 from scanner.cli.common import (
     AsJson,
     Bootstrap,
@@ -18,23 +28,17 @@ from scanner.cli.common import (
     SettingsFile,
     settings_from,
     wants_json,
-    write_line,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from scanner.bench.figures import LiveFigures
-    from scanner.bench.group import Group
-    from scanner.bench.material import Loop
+    from scanner.bench.material import Loop, Profile
+    from scanner.bench.quality import StreamKept
     from scanner.settings import Settings
 
 app = typer.Typer(help="Measure speed: each stage beside its bare library, live streams held.", no_args_is_help=True)
-Clips = Annotated[
-    list[Path] | None,
-    typer.Argument(help="Videos to use; drawn talking heads when none is given.", show_default=False),
-]
-ProfileName = Annotated[str, typer.Option("--profile", help="360p30, 720p30 or 1080p30: what the encoder is set to.")]
 
 
 @app.command()
@@ -67,7 +71,7 @@ def stages(
     if wants_json(as_json):
         say({"stage": "batch", **asdict(batch)})
         return
-    _table_of_stages(costs)
+    table_of_stages(costs)
     typer.echo(
         f"full coverage on {batch.cores} cores: {batch.times_real_time:g} × real time; bare decoding and scoring of the"
         f" same frames is {batch.efficiency:.0%} of the cores' time; {batch.ours:.1%} of the processor time is neither"
@@ -87,7 +91,7 @@ def live(
     patrol_clips: PatrolClips = None,
     patrol_every: PatrolEvery = None,
     find_max: Annotated[bool, typer.Option("--find-max", help="Search for the most streams that are held.")] = False,
-    quality: Annotated[bool, typer.Option("--quality", help="Also compare patrol with full coverage.")] = False,
+    compare: Annotated[bool, typer.Option("--quality", help="Also compare patrol with full coverage.")] = False,
     device: DeviceName = None,
     model: ModelName = None,
     bootstrap: Bootstrap = None,
@@ -131,37 +135,89 @@ def live(
             say({"figure": "most_held", "streams": best}) if wants_json(as_json) else typer.echo(f"held: {best}")
         else:
             once(streams)
-        if quality:
-            _quality(chosen, made, as_json)
+        if compare:
+            _compare(chosen, made, as_json)
 
 
-def group_for(settings: Settings, on: str, workers: int, bootstrap: str | None) -> AbstractContextManager[Group]:
-    from scanner.bench.group import in_memory, on_kafka
-    from scanner.core.errors import SettingsError
+@app.command()
+def quality(
+    folder: Annotated[Path, typer.Argument(help="Folder of videos.", exists=True, file_okay=False)],
+    labels: Annotated[Path, typer.Option(help="CSV with file,label (real or fake).", exists=True)],
+    profile: ProfileName = "720p30",
+    coverage: Annotated[str | None, typer.Option(help="auto or patrol; auto by default.", show_default=False)] = None,
+    patrol_clips: PatrolClips = None,
+    patrol_every: PatrolEvery = None,
+    limit: Annotated[int, typer.Option(min=0, help="Streams of each kind, evenly spread; 0: all.")] = 0,
+    device: DeviceName = None,
+    model: ModelName = None,
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Of the forged streams that full coverage catches within 20 s, how many does patrol catch?
 
-    if on == "kafka":
-        return on_kafka(settings, workers, bootstrap)
-    if on == "memory" and workers == 1:
-        return in_memory(settings)
-    raise SettingsError(f"--bus must be kafka, or memory with one worker, got {on!r} with {workers}")
-
-
-def loops_of(folder: Path, profile: Any, clips: Sequence[Path] | None) -> list[Loop]:
-    from scanner.bench.material import loops
-    from scanner.media.inputs import inputs
-
-    files = [item.path for item in inputs([str(clip) for clip in clips])] if clips else []
-    return loops(folder, profile, files)
-
-
-def _quality(settings: Settings, made: list[Loop], as_json: bool) -> None:
+    Every video is sent as a live encoder would, again and again; real ones tell what else is suspected.
+    """
     from dataclasses import asdict
 
-    from scanner.assembly.scan import assembled
-    from scanner.bench.quality import kept_in_patrol
+    from scanner.bench.material import profile_named
+    from scanner.bench.quality import summed
+    from scanner.evaluation.labels import read_labels
+
+    chosen = settings_from(
+        settings,
+        scan_device=device,
+        scan_model=model,
+        scan_coverage=coverage,
+        policy_patrol_clips=patrol_clips,
+        policy_patrol_every_s=patrol_every,
+        log_level="warning",
+    )
+    items = read_labels(labels, folder)
+    streams = []
+    for forged in (True, False):
+        mine = [folder / item.file for item in items if item.fake is forged]
+        step = max(1, -(-len(mine) // limit)) if limit else 1
+        streams += [(file, forged) for file in mine[::step]]
+    seen = list(_kept(chosen, profile_named(profile), streams))
+    for kind, wanted in (("forged", True), ("real", False)):
+        kept = summed(stream for stream in seen if stream.forged is wanted)
+        if wants_json(as_json):
+            say({"figure": "quality", "kind": kind, **asdict(kept)})
+            continue
+        typer.echo(
+            f"{kept.streams} {kind} streams: full coverage suspects {kept.caught_in_full} within 20 s, patrol"
+            f" {kept.caught_in_patrol} of those and {kept.only_in_patrol} others; scores differ by"
+            f" {kept.score_difference:.3f} on average over {kept.segments} segments"
+        )
+
+
+def _kept(settings: Settings, profile: Profile, streams: Sequence[tuple[Path, bool]]) -> Iterator[StreamKept]:
+    """Encodes and looks at each, telling of progress on a terminal."""
+    import tempfile
+    from functools import partial
+
+    from scanner.assembly.scan import assembled, mode_of
+    from scanner.bench.material import loop_of
+    from scanner.bench.quality import WITHIN_S, each_kept
+
+    with tempfile.TemporaryDirectory() as folder, assembled(settings) as parts:
+        makers = [
+            partial(loop_of, Path(folder), profile, file, seconds=WITHIN_S, forged=forged) for file, forged in streams
+        ]
+        mode = mode_of(settings, live=True)
+        for number, kept in enumerate(each_kept(parts.pipeline, makers, mode, parts.cell_count + 1), start=1):
+            yield kept
+            tell_on_terminal(f"{number} of {len(streams)} streams")
+
+
+def _compare(settings: Settings, made: list[Loop], as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from scanner.assembly.scan import assembled, mode_of
+    from scanner.bench.quality import kept_of, summed
 
     with assembled(settings) as parts:
-        kept = kept_in_patrol(parts.pipeline, made)
+        kept = summed(kept_of(parts.pipeline, loop, mode_of(settings, live=True)) for loop in made)
     if wants_json(as_json):
         say({"figure": "quality", **asdict(kept)})
         return
@@ -169,58 +225,3 @@ def _quality(settings: Settings, made: list[Loop], as_json: bool) -> None:
         f"patrol beside full coverage: scores differ by {kept.score_difference:.3f} on average over {kept.segments}"
         f" segments; of {kept.caught_in_full} streams suspected in full, {kept.caught_in_patrol} are in patrol"
     )
-
-
-def progress(now_s: float, published: int, answered: int) -> None:
-    import sys
-
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r{now_s:6.1f} s  {published} segments published, {answered} answered ")
-        sys.stderr.flush()
-
-
-def say(facts: dict[str, Any]) -> None:
-    import json
-
-    write_line(json.dumps(facts).encode())
-
-
-def _table_of_stages(costs: Sequence[Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("stage", "unit", "ours, ms", "bare, ms", "ours / bare", "bare is")
-    for cost in costs:
-        ratio = f"{cost.overhead:.2f}" if cost.bare_ms else ""
-        bare = f"{cost.bare_ms:.3f}" if cost.bare_ms else ""
-        table.add_row(cost.stage, cost.unit, f"{cost.ours_ms:.3f}", bare, ratio, cost.bare)
-    Console().print(table)
-
-
-def table_of_live(figures: LiveFigures) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("figure", "value", title=f"{figures.streams} streams, {'held' if figures.held else 'not held'}")
-    latency = "  ".join(f"{name} {value:.0f}" for name, value in figures.latency_ms.items())
-    table.add_row("segment available → verdict read, ms", latency)
-    table.add_row("segments published / answered", f"{figures.published} / {figures.answered}")
-    table.add_row("behind at the end, s of media", f"{figures.behind_s:g}")
-    table.add_row(
-        "face-frames scored a stream-second; where a face was seen; segments without one",
-        f"{figures.face_frames_per_stream_s:g}; {figures.face_frames_where_seen:g}; {figures.segments_without_face}",
-    )
-    table.add_row("coverage", "  ".join(f"{name} {count}" for name, count in figures.coverage.items()))
-    table.add_row("observe / score, median ms a segment", f"{figures.observe_ms:g} / {figures.score_ms:g}")
-    table.add_row("cores busy", "  ".join(f"{name} {value:.2f}" for name, value in figures.cpu.items()))
-    table.add_row("… inside libraries", "  ".join(f"{name} {value:.2f}" for name, value in figures.libraries.items()))
-    if figures.ours is not None:
-        table.add_row("share of workers and cells that is ours", f"{figures.ours:.1%}")
-    for name, values in (
-        ("memory, PSS, MiB", figures.memory_mib),
-        ("memory, RSS, MiB", figures.rss_mib),
-        ("growth, MiB", figures.growth_mib),
-    ):
-        table.add_row(name, "  ".join(f"{role} {value:g}" for role, value in values.items()))
-    table.add_row("video in, MiB/s", f"{figures.mib_per_s:g}")
-    Console().print(table)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scanner.cli.bench import Clips, ProfileName, group_for, loops_of, progress, say, table_of_live
+from scanner.cli.benching import Clips, ProfileName, group_for, loops_of, progress, say, table_of_live
 from scanner.cli.common import AsJson, Bootstrap, Exit, SettingsFile, complain, settings_from, wants_json
 
 if TYPE_CHECKING:

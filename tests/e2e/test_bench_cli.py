@@ -31,11 +31,14 @@ def bench(*arguments: str) -> list[dict]:
 
 def test_live_streams_are_all_answered_and_measured(clip) -> None:
     live, quality = bench(
-        "live", str(clip), "--bus", "memory", "--streams", "2", "--seconds", "5", "--coverage", "patrol", "--quality"
-    )
+        "live", str(clip), "--bus", "memory", "--streams", "2", "--seconds", "5", "--coverage", "patrol", "--quality",
+        "--patrol-clips", "2", "--patrol-every", "1",
+    )  # fmt: skip
     assert live["published"] == live["answered"] == 5  # at 0, 2, 4 s and at 1, 3 s
     assert live["coverage"] == {"patrol": 5}
-    assert live["face_frames_per_stream_s"] > 0
+    assert live["face_frames_where_seen"] == 16  # two clips of 8 a second
+    assert set(live["libraries"]) == {"ffmpeg", "mediapipe", "onnxruntime"}
+    assert all(cores > 0 for cores in live["libraries"].values())
     latency = live["latency_ms"]
     assert 0 < latency["p50"] <= latency["p95"] <= latency["p99"]
     assert live["cpu"]["cells"] > 0
@@ -50,6 +53,16 @@ def test_stages_are_timed_beside_their_libraries(clip) -> None:
     assert all(row["ours_ms"] > 0 for name, row in told.items() if name != "batch")
     assert all(told[name]["bare_ms"] > 0 for name in ("decode", "detect", "crop", "score", "observe", "wire"))
     assert 0 < told["batch"]["efficiency"] < 1.2
+    assert 0 < told["batch"]["ours"] < 1
+
+
+def test_patrol_is_held_against_full_coverage_on_labelled_files(clip) -> None:
+    table = clip.parent / "labels.csv"
+    table.write_text(f"file,label\n{clip.name},real\n")
+    forged, real = bench("quality", str(clip.parent), "--labels", str(table))
+    assert (forged["kind"], forged["streams"]) == ("forged", 0)
+    assert (real["kind"], real["streams"], real["segments"]) == ("real", 1, 10)  # 20 s, the clip again and again
+    assert real["caught_in_patrol"] <= real["caught_in_full"] <= 1
 
 
 def test_an_unknown_bus_is_refused(clip) -> None:

@@ -7,12 +7,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from scanner.bench.figures import LiveFigures
-from scanner.bench.material import profile_named
+from scanner.bench.figures import LiveFigures, Load, Tally, growth, ours
+from scanner.bench.figures import figures as figures_of
+from scanner.bench.material import Loop, profile_named
 from scanner.bench.planning import Candidate, best_of, candidates, difference, settings_text, tried
+from scanner.bench.quality import StreamKept, summed
 from scanner.bench.search import most_held
-from scanner.bench.usage import Role, usage_of
+from scanner.bench.usage import Role, Usage, usage_of
 from scanner.core.errors import SettingsError
+from scanner.core.types import Mode, Segment
 from scanner.settings import Settings, load
 
 
@@ -51,6 +54,66 @@ def figures(p95_ms: float, *, held: bool = True) -> LiveFigures:
         face_frames_per_stream_s=4, face_frames_where_seen=4, segments_without_face=0, coverage={}, observe_ms=1,
         score_ms=1, cpu={}, libraries={}, ours=None, memory_mib={}, rss_mib={}, growth_mib={}, mib_per_s=1, held=held,
     )  # fmt: skip
+
+
+def usage(mib: float) -> Usage:
+    return Usage(cpu_s=0, pss_mib=mib, rss_mib=2 * mib, processes=1)
+
+
+def test_what_no_library_takes_is_ours() -> None:
+    cpu = {"bench": 5.0, "worker 1": 0.3, "worker 2": 0.3, "cells 1": 0.2, "cells 2": 0.2, "broker": 7.0}
+    libraries = {"ffmpeg": 0.3, "mediapipe": 0.1, "onnxruntime": 0.5}
+    assert ours(Load(cpu, libraries, {})) == pytest.approx(0.1)
+    assert ours(Load({"bench and worker": 1.0, "cells": 0.2}, libraries, {})) is None  # the bench cannot be told apart
+
+
+def test_memory_that_stays_is_flat_and_memory_that_rises_is_told() -> None:
+    assert growth([90, 100, 100, 100, 100, 100, 100, 100]) == 0
+    assert growth([float(n) for n in range(16)]) == 8
+    assert growth([1, 100]) == 0
+
+
+def test_face_frames_are_told_with_and_without_the_segments_that_show_no_face() -> None:
+    """Two segments of 2 s: one with a burst of 8, one with nobody."""
+    said = [scored_verdict(0, frames=8), scored_verdict(1, frames=0)]
+    tally = Tally({("a", 0): 0.0, ("a", 1): 2.0}, {("a", 0): 0.5, ("a", 1): 0.1}, said, bytes=2**20)
+    load = Load({}, {}, {"worker": [usage(100), usage(120)]})
+    made = figures_of(tally, load, streams=1, seconds=4, behind_s=0.0)
+    assert (made.face_frames_per_stream_s, made.face_frames_where_seen, made.segments_without_face) == (2.0, 4.0, 1)
+    assert made.latency_ms["p50"] == 300
+    assert (made.memory_mib, made.rss_mib) == ({"worker": 120}, {"worker": 240})
+    assert made.held
+    late = figures_of(tally, load, streams=1, seconds=4, behind_s=6.0)
+    assert not late.held
+
+
+def scored_verdict(sequence: int, frames: int) -> SimpleNamespace:
+    coverage = SimpleNamespace(mode=Mode.PATROL, frames_scored=frames)
+    return SimpleNamespace(
+        stream_id="a", sequence=sequence, coverage=coverage, timing_ms=SimpleNamespace(observe=1, score=1)
+    )
+
+
+def test_a_stream_that_was_sent_to_its_end_begins_again() -> None:
+    loop = Loop("a", None, tuple(Segment("a", n, n * 2000, b"x", f"{n:064}", end_of_stream=n == 1) for n in range(2)))
+    assert [(s.sha256[-1], s.sequence, s.start_ms) for s in map(loop.at, range(3))] == [
+        ("0", 0, 0),
+        ("1", 1, 2000),
+        ("0", 2, 4000),
+    ]
+    assert not loop.at(1).end_of_stream
+
+
+def test_what_patrol_keeps_is_counted_among_what_full_coverage_catches() -> None:
+    seen = [
+        StreamKept("both", True, True, True, (0.1, 0.3)),
+        StreamKept("missed", True, True, False, (0.2,)),
+        StreamKept("extra", True, False, True, ()),
+        StreamKept("calm", True, False, False, ()),
+    ]
+    kept = summed(seen)
+    assert (kept.streams, kept.caught_in_full, kept.caught_in_patrol, kept.only_in_patrol) == (4, 2, 1, 1)
+    assert (kept.segments, kept.score_difference) == (3, 0.2)
 
 
 def verdict(sequence: int, score: float | None) -> SimpleNamespace:
