@@ -37,7 +37,8 @@ class Section(BaseModel):
 
 class Scan(Section):
     model: str = Field("tempo-s", description="A model's name among those that came along, or the path of its folder.")
-    device: str = Field("auto", description="auto, cpu or cuda:N. One asked for by name and missing is an error.")
+    device: str = Field("auto", description="auto, cpu, cuda:N or tensorrt:N. One asked for and missing is an error.")
+    decode: str = Field("cpu", description="cpu or cuda:N (NVDEC); a GPU leaves cells fewer layers: see Security.")
     coverage: Literal["auto", "full", "inspect", "patrol"] = Field(
         "auto", description="How much is decoded. auto: files in full; live streams patrolled, inspected on suspicion."
     )

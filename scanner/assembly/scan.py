@@ -22,6 +22,7 @@ from scanner.local import Answered, Refused, answers
 from scanner.media.cell import CellPlan
 from scanner.media.cutter import Cut, cut
 from scanner.media.demux import Limits
+from scanner.media.hardware import check_decoder
 from scanner.media.inputs import STDIN, Input, inputs
 from scanner.media.pool import CellPool
 from scanner.media.sandbox import Confinement
@@ -68,12 +69,13 @@ def assembled(settings: Settings, witness: Witness | None = None) -> Iterator[As
     count = settings.scan.cells or cores
     folder = find_model(settings.scan.model)
     with CellPool(count, cell_plan(settings, read_card(folder).spec)) as cells:  # they warm up while the model does
-        model = OnnxModel(folder, device, warm_batch=size)
+        model = OnnxModel(folder, device, most=size, lanes=threads)
         if (folder / GOLDEN).exists():
             verify_golden(model, folder)  # a machine that computes something else must not answer
         card = model.card
         judge = Judge(policy_of(settings, card), card.calibrated, model.ref, code_version(), card.geometry.length)
-        with Batcher(model, size=size, wait_ms=settings.scan.batch_wait_ms, threads=threads) as batcher:
+        wait_ms = settings.scan.batch_wait_ms
+        with Batcher(model, size=size, wait_ms=wait_ms, threads=threads, buffer=model.buffer) as batcher:
             yield Assembled(Pipeline(cells, batcher, judge, witness), cells, model, device, count)
 
 
@@ -159,6 +161,7 @@ def cell_plan(settings: Settings, spec: ClipSpec) -> CellPlan:
         limits=limits_of(settings),
         pace=Pace(settings.policy.patrol_clips, settings.policy.patrol_every_s),
         confinement=Confinement(address_space_bytes=settings.cell.memory_mib * 1024 * 1024),
+        decoder=check_decoder(settings.scan.decode),
         patience_s=settings.cell.wall_clock_s,
     )
 

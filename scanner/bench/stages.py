@@ -28,6 +28,7 @@ from scanner.core.types import Clip, Mode, Pixels, Segment, StreamState
 from scanner.faces.mediapipe import quiet_near_and_far
 from scanner.media.decode import Decoder
 from scanner.media.demux import opened
+from scanner.media.hardware import acceleration
 from scanner.media.observe import LOOK_PX, SegmentObserver
 from scanner.pipeline import Look
 from scanner.ports import Delivery, FaceDetector
@@ -82,6 +83,7 @@ def stage_costs(parts: Assembled, settings: Settings, segment: Segment, rounds: 
         yield _detecting(near, pictures[0], rounds)
         yield _cropping(pictures, parts.model.spec.size, rounds)
         yield _scoring(parts, rounds)
+        yield from _scoring_batches(parts, rounds)
         yield _observing(parts, settings, segment, near, far, rounds)
     look = parts.pipeline.look(segment, Mode.FULL)
     yield _concluding(parts, look, rounds)
@@ -122,7 +124,8 @@ def batch_cost(parts: Assembled, loops: list[Loop], repeats: int = 2) -> Batch:
 
 def _decoding(settings: Settings, segment: Segment, rounds: int) -> StageCost:
     def ours() -> int:
-        with opened(BytesIO(segment.payload), limits_of(settings)) as (container, stream):
+        hwaccel = acceleration(settings.scan.decode)
+        with opened(BytesIO(segment.payload), limits_of(settings), hwaccel=hwaccel) as (container, stream):
             return sum(1 for _ in Decoder(container, stream, limits_of(settings)).frames())
 
     frames = ours()
@@ -170,6 +173,16 @@ def _scoring(parts: Assembled, rounds: int) -> StageCost:
     length = parts.model.spec.length
     mine, bare = _paired(lambda: parts.pipeline.batcher.submit(clip).result(), lambda: parts.model.score(batch), rounds)
     return _cost("score", "face-frame", "ONNX Runtime alone", mine / length, bare / length)
+
+
+def _scoring_batches(parts: Assembled, rounds: int) -> Iterator[StageCost]:
+    """On a GPU, each batch size through bound buffers and captured graphs beside a plain run."""
+    length = parts.model.spec.length
+    for size in parts.model.sizes:
+        clips = parts.model.buffer(size)
+        mine, bare = _paired(partial(parts.model.score, clips), partial(parts.model.score_unbound, clips), rounds)
+        frames = size * length
+        yield _cost(f"score × {size}", "face-frame", "ONNX Runtime, buffers not bound", mine / frames, bare / frames)
 
 
 def _observing(

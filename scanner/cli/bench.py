@@ -62,6 +62,8 @@ def stages(
     chosen = settings_from(settings, scan_device=device, scan_model=model)
     with tempfile.TemporaryDirectory() as folder, assembled(chosen) as parts:
         made = loops_of(Path(folder), profile_named(profile), clips)
+        where = {"device": str(parts.device), "graphs": parts.model.graphs or "captured", "decode": chosen.scan.decode}
+        say({"stage": "machine", **where}) if wants_json(as_json) else typer.echo(where)
         costs = []
         for cost in stage_costs(parts, chosen, made[0].segments[0], rounds):
             costs.append(cost)

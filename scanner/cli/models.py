@@ -69,9 +69,10 @@ def bench(
     from scanner.inference.card import find_model
     from scanner.inference.onnx import OnnxModel, resolve_device
 
-    model = OnnxModel(find_model(name), resolve_device(device or "auto"))
+    sizes = [int(text) for text in batches.split(",")]
+    model = OnnxModel(find_model(name), resolve_device(device or "auto"), most=max(sizes))
     spec = model.spec
-    for size in (int(text) for text in batches.split(",")):
+    for size in sizes:
         noise = np.random.default_rng(0).integers(0, 256, (size, spec.length, spec.size, spec.size, 3), np.uint8)
         spent = []
         for _ in range(rounds):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -42,7 +43,14 @@ class Batcher:
     """
 
     def __init__(
-        self, model: ClipModel, *, size: int = 1, wait_ms: float = 5.0, threads: int = 1, ahead: int = 2
+        self,
+        model: ClipModel,
+        *,
+        size: int = 1,
+        wait_ms: float = 5.0,
+        threads: int = 1,
+        ahead: int = 2,
+        buffer: Callable[[int], NDArray[np.uint8]] | None = None,
     ) -> None:
         """
         Args:
@@ -50,7 +58,9 @@ class Batcher:
             wait_ms: how long the first clip of a batch waits for company.
             threads: batches scored at the same time.
             ahead: full batches that may wait; `submit` blocks beyond, which holds the cells back.
+            buffer: gives the memory that batches are gathered in, (N, T, S, S, 3) for N clips.
         """
+        self._buffer = buffer or self._plain
         self._model = model
         self._size = size
         self._wait_s = wait_ms / 1000
@@ -104,8 +114,11 @@ class Batcher:
         return self._open
 
     def _new(self) -> _Batch:
+        return _Batch(self._buffer(self._size))
+
+    def _plain(self, clips: int) -> NDArray[np.uint8]:
         spec = self._model.spec
-        return _Batch(np.empty((self._size, spec.length, spec.size, spec.size, 3), np.uint8))
+        return np.empty((clips, spec.length, spec.size, spec.size, 3), np.uint8)
 
     def _work(self) -> None:
         while (batch := self._next()) is not None:

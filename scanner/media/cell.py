@@ -15,12 +15,14 @@ from scanner.core.types import Clip, ClipSpec, Mode, Segment
 from scanner.media.arena import SLOTS, Arena, anonymous
 from scanner.media.child import Child
 from scanner.media.demux import Limits
+from scanner.media.hardware import CPU
 from scanner.media.protocol import Fields, ProtocolError
 from scanner.media.sandbox import Confinement, Layer
 from scanner.media.sighted import clip_from, observation_from
 from scanner.meter import of_cells
 
 MEDIAPIPE = "scanner.faces.mediapipe:near_and_far"
+_CELL, _GPU_CELL = "scanner.media.cell_main", "scanner.media.gpu_cell_main"
 _REASON_LENGTH = 500
 _MOST_CLIPS = 100_000
 _PROCESSORS = 4  # at most as many compute at once: the decoder and the detectors' threads
@@ -34,6 +36,8 @@ class CellPlan:
     limits: Limits = field(default_factory=Limits)
     pace: Pace = ONE_LOOK
     confinement: Confinement = field(default_factory=Confinement)
+    decoder: str = CPU
+    """"cpu", or "cuda:N": then a driver needs what a cell is denied, and fewer layers confine it (see sandbox)"""
     detectors: str = MEDIAPIPE
     """"module:function" of a factory of the near and the far detector, called twice a cell: the second time where no
     file can be opened any more, for those that will see hostile pictures"""
@@ -54,7 +58,7 @@ class Cell:
         descriptor = anonymous(plan.spec)
         try:
             self._arena = Arena(descriptor, plan.spec, writable=False)
-            self.child = Child("scanner.media.cell_main", [descriptor])
+            self.child = Child(_CELL if plan.decoder == CPU else _GPU_CELL, [descriptor])
         finally:
             os.close(descriptor)
 
@@ -68,6 +72,7 @@ class Cell:
                 "pace": asdict(self.plan.pace),
                 "confinement": asdict(self.plan.confinement),
                 "detectors": self.plan.detectors,
+                "decoder": self.plan.decoder,
                 "processor_s": self.plan.patience_s * _PROCESSORS,
             }
         )

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import IO, Any, BinaryIO
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
@@ -43,13 +44,14 @@ class Limits:
 
 @contextmanager
 def opened(
-    media: BinaryIO, limits: Limits, *, sizes_only: bool = False
+    media: BinaryIO, limits: Limits, *, sizes_only: bool = False, hwaccel: HWAccel | None = None
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container and its best video stream. Raises MediaError.
 
     Args:
         sizes_only: spares FFmpeg the pictures it decodes only to learn their pixel format, 20 ms of 720p; what has
             no size in its headers is looked at after all.
+        hwaccel: what decodes instead of FFmpeg's software.
     """
     options = {
         "format_whitelist": ",".join(FORMATS),
@@ -60,22 +62,23 @@ def opened(
     }
     try:
         with FFMPEG.running():
-            container = _open(media, options, sizes_only=sizes_only)
+            container = _open(media, options, hwaccel, sizes_only=sizes_only)
         with container:
             yield container, _video(container, limits)
     except FFmpegError as error:
         raise MediaError(f"cannot be read as video: {_reason(error)}") from error
 
 
-def _open(media: BinaryIO, options: dict[str, str], *, sizes_only: bool) -> InputContainer:
+def _open(media: BinaryIO, options: dict[str, str], hwaccel: HWAccel | None, *, sizes_only: bool) -> InputContainer:
     if sizes_only:
-        container = av.open(media, "r", options={**options, "skip_frame": "all"}, metadata_errors="replace")
+        quick = {**options, "skip_frame": "all"}
+        container = av.open(media, "r", options=quick, metadata_errors="replace", hwaccel=hwaccel)
         contexts = [stream.codec_context for stream in container.streams.video]
         if all(context is None or (context.width and context.height) for context in contexts):
             return container  # without a decoder there is nothing to look at
         container.close()
         media.seek(0)
-    return av.open(media, "r", options=options, metadata_errors="replace")
+    return av.open(media, "r", options=options, metadata_errors="replace", hwaccel=hwaccel)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from scanner.core.types import (
 from scanner.core.verdict import nothing_seen
 from scanner.media.decode import Decoder, Frame
 from scanner.media.demux import Limits, NoVideoError, nominal_step, opened
+from scanner.media.hardware import CPU, acceleration
 from scanner.ports import FaceDetector
 from scanner.vision import brightness, fingerprint, sharpness
 
@@ -66,11 +67,18 @@ class SegmentObserver:
         far: FaceDetector,
         limits: Limits,
         pace: Pace = ONE_LOOK,
+        decoder: str = CPU,
     ) -> None:
+        """
+        Args:
+            pace: of a patrol.
+            decoder: "cpu" or "cuda:N".
+        """
         self._payload = payload
         self._mode = mode
         self._spec = spec
         self._pace = pace
+        self._decoder = decoder
         self._near = near
         self._far = far
         self._limits = limits
@@ -91,7 +99,9 @@ class SegmentObserver:
         if not self._payload:
             raise MediaError("holds no bytes")
         try:
-            with opened(BytesIO(self._payload), self._limits, sizes_only=True) as (container, stream):
+            hwaccel = acceleration(self._decoder)
+            media = BytesIO(self._payload)
+            with opened(media, self._limits, sizes_only=True, hwaccel=hwaccel) as (container, stream):
                 decoder = Decoder(container, stream, self._limits)
                 for burst in self._bursts(decoder):
                     yield from self._burst(burst)

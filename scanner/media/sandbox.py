@@ -128,6 +128,20 @@ def confine_relay(limits: Confinement, program: Path, devices: tuple[Path, ...])
     _drop_capabilities()
 
 
+def seclude_with_gpu() -> frozenset[Layer]:
+    """As `seclude`, for a cell that decodes on a GPU: its driver opens devices whenever a stream begins."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    held = {Layer.NO_NEW_PRIVS: _prctl(_PR_SET_NO_NEW_PRIVS, 1), Layer.NO_NETWORK: _no_network()}
+    return frozenset(layer for layer, holds in held.items() if holds)
+
+
+def confine_with_gpu(limits: Confinement, secluded: frozenset[Layer]) -> frozenset[Layer]:  # noqa: ARG001 - as `confine`
+    """Only what a driver can live with: it maps more memory than any limit would allow, opens files and calls ioctl."""
+    capless = _drop_capabilities()
+    _prctl(_PR_SET_DUMPABLE, 0)
+    return secluded | ({Layer.NO_CAPABILITIES} if capless else set())
+
+
 def allow_processor_time(seconds: float) -> None:
     """From now on, this process is ended when it has computed for so long. May be set anew for each segment."""
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)

@@ -12,6 +12,7 @@ from scanner.core.errors import MediaError
 from scanner.core.types import Clip, ClipSpec, Mode
 from scanner.media.arena import SLOTS, Arena
 from scanner.media.demux import Limits
+from scanner.media.hardware import try_decoder
 from scanner.media.observe import SegmentObserver
 from scanner.media.protocol import Channel, ClosedError, Message
 from scanner.media.rehearsal import Everywhere, black_picture, black_video, load_all_of_av
@@ -21,18 +22,32 @@ from scanner.meter import of_cells
 from scanner.ports import FaceDetector
 from scanner.vision import single_threaded
 
+Confine = Callable[[Confinement, frozenset[Layer]], frozenset[Layer]]
 
-def serve(sock: socket.socket, arena: int, layers: frozenset[Layer]) -> None:
-    """Sets up as the first message says, then observes until the parent hangs up."""
+
+def serve(sock: socket.socket, arena: int, layers: frozenset[Layer], shut: Confine = confine) -> None:
+    """Sets up as the first message says, then observes until the parent hangs up.
+
+    Args:
+        layers: that confine the process already.
+        shut: shuts the other doors.
+    """
     channel = Channel(sock)
     orders = channel.hear()
     spec = ClipSpec(**orders["spec"])
     single_threaded()
     _rehearse(orders["detectors"], spec)
-    layers = confine(Confinement(**orders["confinement"]), layers)
+    layers = shut(Confinement(**orders["confinement"]), layers)
     near, far = _detectors(orders["detectors"])
+    try_decoder(orders["decoder"])
     observe = partial(
-        SegmentObserver, spec=spec, near=near, far=far, limits=Limits(**orders["limits"]), pace=Pace(**orders["pace"])
+        SegmentObserver,
+        spec=spec,
+        near=near,
+        far=far,
+        limits=Limits(**orders["limits"]),
+        pace=Pace(**orders["pace"]),
+        decoder=orders["decoder"],
     )
     cell = Cell(channel, Arena(arena, spec, writable=True), observe)
     try:

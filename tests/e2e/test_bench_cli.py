@@ -49,6 +49,12 @@ def test_live_streams_are_all_answered_and_measured(clip) -> None:
 
 def test_stages_are_timed_beside_their_libraries(clip) -> None:
     told = {row["stage"]: row for row in bench("stages", str(clip), "--rounds", "3")}
+    assert told.pop("machine") == {
+        "stage": "machine",
+        "device": "cpu",
+        "graphs": "only CUDA has them",
+        "decode": "cpu",
+    }
     assert set(told) == {"decode", "detect", "crop", "score", "observe", "conclude", "wire", "batch"}
     assert all(row["ours_ms"] > 0 for name, row in told.items() if name != "batch")
     assert all(told[name]["bare_ms"] > 0 for name in ("decode", "detect", "crop", "score", "observe", "wire"))
