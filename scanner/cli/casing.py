@@ -76,6 +76,7 @@ def export(wish: Wish, key: PrivateKey, settings: Settings) -> int:
         key_id=key.public.key_id,
         written_at=now.strftime("%Y-%m-%d %H:%M UTC"),
         keep_until=keep_until.strftime("%Y-%m-%d"),
+        looks=footage.looks,
         files=[*((name, what) for name, (what, _) in documents.items()), ("case.pdf", "the front page on paper")],
     )
     files = [CaseFile(name, content) for name, (_, content) in documents.items()]

@@ -1,4 +1,4 @@
-"""`scanner reviews report|export`: where people and the scanner disagree, and what people confirmed as a test set."""
+"""`scanner reviews report|verdicts|export`: where people and the scanner disagree, the last word, a test set."""
 
 from __future__ import annotations
 
@@ -44,10 +44,34 @@ def report(
     counts = agreement(pairs)
     if wants_json(as_json):
         for verdict, standing in disputed:
-            write_line(json.dumps(_line(verdict, standing)).encode())
+            write_line(json.dumps({"type": "disagreement", **_facts(verdict, standing)}).encode())
         write_line(json.dumps({"type": "agreement", **_asdict(counts)}).encode())
     else:
         _table(disputed, counts)
+
+
+@app.command()
+def verdicts(
+    verdicts: VerdictFile = None,
+    reviews: ReviewFile = None,
+    bootstrap: Bootstrap = None,
+    settings: SettingsFile = None,
+) -> None:
+    """The last word on every verdict, as JSON lines: people's where they were sure, else the scanner's.
+
+    Neither verdict nor review is changed by it: both stay on their topics.
+    """
+    from scanner.cli.verdicts import verdicts_from
+    from scanner.core.review import last_word, standings
+
+    chosen = settings_from(settings, kafka_bootstrap_servers=bootstrap)
+    standing = {one.verdict_id: one for one in standings(_reviews(reviews, chosen))}
+    for _, verdict in verdicts_from([verdicts] if verdicts else [], chosen):
+        said = standing.get(verdict.verdict_id)
+        facts = _facts(verdict, said) if said else _bare(verdict)
+        word = last_word(verdict, said)
+        facts |= {"final": word, "overruled": word != verdict.label}
+        write_line(json.dumps({"type": "last_word", **facts}).encode())
 
 
 @app.command()
@@ -133,14 +157,19 @@ def _write_labels(path: Path, rows: list[tuple[str, str, str, str]]) -> None:
         table.writerows((name, label, stream, stream, verdict_id) for name, label, stream, verdict_id in rows)
 
 
-def _line(verdict: Verdict, standing: Standing) -> dict[str, object]:
+def _bare(verdict: Verdict) -> dict[str, object]:
     return {
-        "type": "disagreement",
         "verdict_id": verdict.verdict_id,
         "stream_id": verdict.stream_id,
         "sequence": verdict.sequence,
         "label": verdict.label,
         "score": verdict.score,
+    }
+
+
+def _facts(verdict: Verdict, standing: Standing) -> dict[str, object]:
+    return {
+        **_bare(verdict),
         "decision": standing.decision,
         "divided": standing.divided,
         "reviews": [

@@ -125,6 +125,16 @@ def truth_of(verdict: Verdict, standing: Standing) -> Truth | None:
     return Truth.FAKE if fake else Truth.REAL
 
 
+def last_word(verdict: Verdict, standing: Standing | None) -> Label:
+    """What holds in the end: people's word where most of those who were sure agree, else the scanner's.
+
+    Rejecting a verdict that did not judge says nothing of the video, so it stays.
+    """
+    if standing is None or standing.decision is not Decision.REJECT or verdict.label is Label.INSUFFICIENT_EVIDENCE:
+        return verdict.label
+    return Label.NO_MANIPULATION_FOUND if verdict.label in _FOUND else Label.MANIPULATED
+
+
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """How people and the scanner get on, counted over verdicts."""

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import textwrap
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scanner.core.text import visible
 from scanner.plotting import pyplot
 from scanner.report import words
-from scanner.report.case import CasePage
+from scanner.report.case import CasePage, most_suspicious, overruled
+from scanner.report.ground import strongest
 from scanner.report.model import Thresholds
+from scanner.report.pictures import pixels_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _A4 = (8.27, 11.69)  # inches
 _LETTERS = 104  # in a line
+_LINES, _PICTURED = 58, 21  # on the page; in the room of the pictures
 
 
 def case_pdf(page: CasePage, thresholds: Thresholds) -> bytes:
@@ -30,7 +34,9 @@ def case_pdf(page: CasePage, thresholds: Thresholds) -> bytes:
     _scores(figure.add_axes((0.1, 0.66, 0.84, 0.19)), page, thresholds)
     wrapped = [textwrap.wrap(_plain(fact), _LETTERS, subsequent_indent=" " * 15) or [""] for fact in _facts(page)]
     lines = [line for fact in wrapped for line in fact]
-    figure.text(0.08, 0.6, "\n".join(lines[:58]), fontsize=8, va="top", family="monospace", linespacing=1.35)
+    room = lines[: _LINES - _PICTURED * bool(page.looks)]
+    figure.text(0.08, 0.6, "\n".join(room), fontsize=8, va="top", family="monospace", linespacing=1.35)
+    _pictures(figure, page)
     foot = "Scanner finds traces that forgeries leave behind. It never says that a video is real."
     figure.text(0.08, 0.03, foot, fontsize=8, color="dimgrey")
     sink = BytesIO()
@@ -47,23 +53,43 @@ def _scores(axes: Axes, page: CasePage, thresholds: Thresholds) -> None:
         axes.plot(middles, [span.score for span in spans], ".-", linewidth=1, markersize=3, label=_plain(name))
         if place == 5:
             break
-    axes.axhline(thresholds.suspected_from, linestyle=":", color="darkorange", linewidth=1)
-    axes.axhline(thresholds.manipulated_from, linestyle=":", color="crimson", linewidth=1)
+    lines = (thresholds.suspected_from, "suspected from", "darkorange", "top"), (
+        thresholds.manipulated_from, "manipulated from", "crimson", "bottom",
+    )  # fmt: skip
+    for line, name, colour, side in lines:
+        axes.axhline(line, linestyle=":", color=colour, linewidth=1)
+        at: Any = {"xycoords": ("axes fraction", "data"), "va": side, "ha": "right"}
+        axes.annotate(f"{name} {line:.2f}", (0.995, line), color=colour, fontsize=6.5, **at)
     axes.set(ylim=(0, 1), xlabel="seconds", ylabel="score")
     axes.tick_params(labelsize=8)
     if faces:
-        axes.legend(fontsize=7, loc="upper right")
+        axes.legend(fontsize=7, loc="lower right")
+
+
+def _pictures(figure: Figure, page: CasePage) -> None:
+    """The clips to look at first, two beside each other: a face, and frames with the model's map over them."""
+    for place, look in enumerate(most_suspicious(page)):
+        left, bottom = 0.08 + 0.44 * (place % 2), 0.19 - 0.105 * (place // 2)
+        shown = [(look.jpeg, (left, bottom, 0.09, 0.075))]
+        shown += [(look.heat, (left + 0.095, bottom, 0.31, 0.075))] if look.heat else []
+        for jpeg, box in shown:
+            axes = figure.add_axes(box, anchor="W")
+            axes.imshow(pixels_of(jpeg))
+            axes.axis("off")
+        told = f"{look.score:.2f} at {words.clock(look.start_ms)}, {_plain(look.track_id)}"
+        figure.text(left, bottom + 0.078, told, fontsize=7)
 
 
 def _facts(page: CasePage) -> list[str]:
     last = page.verdicts[-1]
+    origin = strongest(verdict.provenance for verdict in page.verdicts)
     return [
         f"written        {page.written_at}, to be kept until {page.keep_until}",
         f"length         {words.duration(page.summary.duration_ms)}, {len(page.verdicts)} segments",
         f"model          {last.model.name}  {last.model.sha256}",
         f"policy         {last.policy_sha256}",
         f"code           {last.version or 'not told'}",
-        f"declared       {words.TIERS[last.provenance.tier]}",
+        f"declared       {words.TIERS[origin.tier]}{' It contradicts what was found.' * origin.conflict}",
         f"key            {page.key_id}",
         f"chain          {len(page.links)} links",
         *(f"seal           links {seal.first}-{seal.last}, root {seal.root}" for seal in page.seals[:6]),
@@ -75,6 +101,11 @@ def _facts(page: CasePage) -> list[str]:
             f"{review.decision} {review.note}"
             for standing in page.standings
             for review in standing.reviews
+        ),
+        *(
+            f"last word      segment {one.verdict.sequence}: {', '.join(one.by)} rejected "
+            f"{words.LABELS[one.verdict.label]}; their word is {words.LABELS[one.word]}"
+            for one in overruled(page)
         ),
         "",
         "To check that nothing was changed, offline:  scanner audit verify CASE --key operator.pub",

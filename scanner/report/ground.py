@@ -42,7 +42,7 @@ class Ground:
 def ground_of(report: PathReport) -> Ground:
     verdicts = report.verdicts
     tallies = [verdict.coverage for verdict in verdicts]
-    declared = _declared(verdict.provenance for verdict in verdicts)
+    declared = strongest(verdict.provenance for verdict in verdicts)
     layers = dict.fromkeys(layer for verdict in verdicts for layer in verdict.sandbox)
     return Ground(
         segments=len(verdicts),
@@ -75,7 +75,7 @@ def _reasons(report: PathReport) -> tuple[tuple[str, str, int], ...]:
     return tuple((reason.value, words.REASONS[reason], times) for reason, times in ordered)
 
 
-def _declared(said: Iterable[Provenance]) -> Provenance:
+def strongest(said: Iterable[Provenance]) -> Provenance:
     """The strongest declaration of any segment."""
     order = (Tier.NONE, Tier.SUSPECTED, Tier.MAY_BE, Tier.IS)
     everything = tuple(said)

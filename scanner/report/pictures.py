@@ -38,6 +38,14 @@ def heat_strip(frames: Pixels, maps: NDArray[np.float32]) -> bytes:
     return jpeg(np.concatenate([_heated(frame, heat) for frame, heat in zip(frames, maps, strict=True)], axis=1))
 
 
+def pixels_of(jpeg: bytes) -> Pixels:
+    """(H, W, 3) RGB of one of our own JPEGs. Raises ValueError when it is none."""
+    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError(f"no picture in {len(jpeg)} bytes")
+    return cast(Pixels, picture[..., ::-1])
+
+
 def _heated(frame: Pixels, heat: NDArray[np.float32]) -> Pixels:
     face = sized(frame, STRIP_PX)
     smooth = cv2.resize(heat.astype(np.float32), (STRIP_PX, STRIP_PX), interpolation=cv2.INTER_CUBIC)

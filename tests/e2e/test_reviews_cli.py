@@ -61,6 +61,16 @@ def test_disagreement_is_counted_and_listed(folder) -> None:
     assert (counts["reviewed"], counts["confirmed"], counts["false_alarms"], counts["misses"]) == (2, 1, 1, 0)
 
 
+def test_people_have_the_last_word_and_the_scanners_stays_beside_it(folder) -> None:
+    done = run("verdicts", "--verdicts", folder / "v.jsonl", "--reviews", folder / "r.jsonl")
+    rejected, confirmed = map(json.loads, done.stdout.splitlines())
+    assert (rejected["label"], rejected["final"], rejected["overruled"]) == ("suspected", "no_manipulation_found", True)
+    assert (confirmed["label"], confirmed["final"], confirmed["overruled"]) == (*["no_manipulation_found"] * 2, False)
+    (folder / "none.jsonl").touch()
+    done = run("verdicts", "--verdicts", folder / "v.jsonl", "--reviews", folder / "none.jsonl")
+    assert [json.loads(line)["overruled"] for line in done.stdout.splitlines()] == [False, False]
+
+
 def test_what_people_confirmed_becomes_labelled_files(folder, clip) -> None:
     known = ["--verdicts", folder / "v.jsonl", "--reviews", folder / "r.jsonl", "--media", clip.parent]
     done = run("export", folder / "set", *known)
