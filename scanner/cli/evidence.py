@@ -105,6 +105,8 @@ def abstain(
     settings: SettingsFile = None,
 ) -> None:
     """Risk against coverage: does giving up files of poor measured quality make the rest more reliable?"""
+    import numpy as np
+
     from scanner.assembly.scan import policy_of
     from scanner.evaluation import abstention
     from scanner.evaluation.abstention_report import draw, facts_of, print_table
@@ -121,7 +123,7 @@ def abstain(
     line = policy_of(chosen, read_card(find_model(chosen.scan.model))).suspected_from
     found = abstention.curves(files, line)
     if plot:
-        draw(plot, found)
+        draw(plot, found, abstention.chance(files, line, np.random.default_rng(0)))
     if wants_json(as_json):
         write_line(json.dumps(facts_of(found, files, line)).encode())
     else:

@@ -139,6 +139,7 @@ def _say(source: dict[str, object], *, as_json: bool) -> None:
 def _plan(chosen: Settings) -> Plan:
     from scanner.assembly.bus import topics_of
     from scanner.assembly.scan import limits_of
+    from scanner.credentials import lifting
     from scanner.ingest import Plan
     from scanner.ingest.feed import Rules
 
@@ -149,5 +150,12 @@ def _plan(chosen: Settings) -> Plan:
         spool=ours.spool_dir or Path(state, "scanner", "ingest"),
         spool_bytes=ours.spool_mib * 1024 * 1024,
         drain_s=ours.drain_s,
-        rules=Rules(ours.segment_s, ours.stall_s, ours.longest_pause_s, ours.end_after_s, limits_of(chosen)),
+        rules=Rules(
+            ours.segment_s,
+            ours.stall_s,
+            ours.longest_pause_s,
+            ours.end_after_s,
+            limits_of(chosen),
+            lifting(chosen.provenance.c2pa_trust, chosen.provenance.c2pa_wait_s),
+        ),
     )

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from scanner.evaluation.abstention import COVERAGES, Curve, Judged, balanced_error
+from scanner.evaluation.abstention import COVERAGES, Chance, Curve, Floats, Judged, balanced_error
 from scanner.plotting import pyplot
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def facts_of(curves: Sequence[Curve], files: Sequence[Judged], line: float) -> dict[str, Any]:
@@ -30,6 +33,7 @@ def facts_of(curves: Sequence[Curve], files: Sequence[Judged], line: float) -> d
                 "measure": c.measure,
                 "area": _number(c.area),
                 "risk_at": {str(share): _number(c.at(share)) for share in COVERAGES},
+                "disorder_at": {str(share): _number(c.disorder_at(share)) for share in COVERAGES},
             }
             for c in curves
         ],
@@ -44,25 +48,37 @@ def print_table(curves: Sequence[Curve], files: Sequence[Judged], line: float) -
         f"{facts['files']} files, balanced error {_shown(facts['risk'])} at the line {line:.2f} when all are answered; "
         f"the policy gives up {facts['refused']} ({_told(facts['reasons'])}), {_shown(facts['risk_kept'])} on the rest"
     )
-    table = Table("given up by", "area", *(f"{share:.0%} kept" for share in COVERAGES), box=None, pad_edge=False)
-    for curve in curves:
-        table.add_row(curve.measure, f"{curve.area:.3f}", *(f"{curve.at(share):.3f}" for share in COVERAGES))
-    console.print(table)
+    for name, area in (("balanced error", True), ("pairs in wrong order", False)):
+        table = Table(
+            "given up by", *(f"{share:.0%} kept" for share in COVERAGES), title=name, box=None, pad_edge=False
+        )
+        for curve in curves:
+            at = curve.at if area else curve.disorder_at
+            table.add_row(curve.measure, *(f"{at(share):.3f}" for share in COVERAGES))
+        console.print(table)
 
 
-def draw(path: Path, curves: Sequence[Curve]) -> None:
-    """Writes a PNG."""
+def draw(path: Path, curves: Sequence[Curve], by_lot: Chance) -> None:
+    """Writes a PNG: risk on the left, order on the right, and where chance lies."""
     plt = pyplot()
-    figure, axes = plt.subplots(figsize=(6.5, 4))
-    for curve in curves:
-        axes.plot(curve.coverage, curve.risk, label=curve.measure.replace("_", " "))
-    axes.axhline(curves[0].at(1.0), linestyle=":", color="grey", label="every file answered")
-    axes.set(xlabel="share of files answered", ylabel="balanced error", title="risk and coverage, by measured quality")
-    axes.set_xlim(1, 0)
-    axes.legend()
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2))
+    _panel(left, [(c.measure, c.coverage, c.risk) for c in curves], by_lot.coverage, by_lot.risk)
+    left.set(ylabel="balanced error", title="risk at the line")
+    _panel(right, [(c.measure, c.coverage, c.disorder) for c in curves], by_lot.coverage, by_lot.disorder)
+    right.set(ylabel="fakes below real files, share of pairs", title="order (1 − AUC)")
+    right.legend(fontsize="small")
     figure.tight_layout()
     figure.savefig(path, dpi=100)
     plt.close(figure)
+
+
+def _panel(axes: Axes, lines: Sequence[tuple[str, Floats, Floats]], coverage: Floats, band: Floats) -> None:
+    axes.fill_between(coverage, band[0], band[1], color="grey", alpha=0.2, label="90 % of lots")
+    for name, answered, risk in lines:
+        axes.plot(answered, risk, linewidth=1.2, label=name.replace("_", " "))
+    axes.axhline(lines[0][2][0], linestyle=":", color="grey", label="every file answered")
+    axes.set(xlabel="share of files answered")
+    axes.set_xlim(1, min(answered[-1] for _, answered, _ in lines))
 
 
 def _risk(files: Sequence[Judged], line: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -39,6 +40,8 @@ class Rules:
     longest_pause_s: float
     end_after_s: float
     limits: Limits
+    lifted: Callable[[Path], str | None] = lambda _: None
+    """a file's C2PA manifest, to go along with its segments"""
 
 
 class Feed:
@@ -129,7 +132,8 @@ class Feed:
         source, rules = self.source, self._rules
         target_s = source.segment_s or rules.segment_s
         if isinstance(self._address, Path):
-            return cut(self._address, stream_id=source.name, target_s=target_s, limits=rules.limits)
+            c2pa = rules.lifted(self._address)
+            return cut(self._address, stream_id=source.name, target_s=target_s, limits=rules.limits, c2pa=c2pa)
         return Pull(
             self._address,
             stream_id=source.name,

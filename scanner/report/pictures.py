@@ -43,7 +43,7 @@ def pixels_of(jpeg: bytes) -> Pixels:
     picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
         raise ValueError(f"no picture in {len(jpeg)} bytes")
-    return cast(Pixels, picture[..., ::-1])
+    return np.asarray(picture[..., ::-1], np.uint8)
 
 
 def _heated(frame: Pixels, heat: NDArray[np.float32]) -> Pixels:

@@ -24,7 +24,7 @@ from scanner.core.types import (
     Verdict,
 )
 from scanner.core.verdict import Policy
-from scanner.evaluation.abstention import balanced_error, curves, judged_files
+from scanner.evaluation.abstention import balanced_error, chance, curves, judged_files
 from scanner.evaluation.coverage import looked
 from scanner.evaluation.crops import Item
 from scanner.wire import json_of
@@ -70,6 +70,20 @@ def test_giving_up_what_is_blurred_lowers_the_risk_and_what_says_nothing_does_no
     assert sharpness.at(0.5) == 0.0
     assert sharpness.area < sharpness.at(1.0)
     assert by_name["sharpness"].at(1.0) == by_name["brightness"].at(1.0)
+
+
+def test_what_helps_lies_under_what_giving_up_by_lot_reaches_and_what_says_nothing_does_not(scanned) -> None:
+    items, verdicts = scanned
+    files = judged_files(verdicts, items)
+    lots = chance(files, LINE, np.random.default_rng(1))
+    by_name = {curve.measure: curve for curve in curves(files, LINE)}
+    for place, share in enumerate(lots.coverage):
+        if share < 0.8:
+            assert by_name["sharpness"].disorder_at(share) < lots.disorder[0, place]
+            assert by_name["sharpness"].at(share) < lots.risk[0, place]
+    last = by_name["sharpness"].coverage[-1] * len(files)
+    assert last == 40  # twenty of each kind
+    assert by_name["sharpness"].disorder_at(0.5) == 0.0
 
 
 def test_the_balanced_error_weighs_both_kinds_alike() -> None:

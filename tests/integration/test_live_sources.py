@@ -6,6 +6,7 @@ import itertools
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -14,6 +15,7 @@ from threading import Thread
 
 import av
 from live_parts import (
+    RULES,
     MoodyBus,
     assert_no_number_twice,
     bus,
@@ -96,6 +98,15 @@ def test_a_finished_playlist_is_read_to_its_end_once(bus: MoodyBus, tmp_path: Pa
     segments = on_topic(bus)
     assert [segment.sequence for segment in segments] == list(range(5))  # four of a second, and the end
     assert [segment.start_ms for segment in segments[:4]] == [0, 1000, 2000, 3000]
+
+
+def test_what_a_files_manifest_says_goes_along_with_its_segments(bus: MoodyBus, tmp_path: Path) -> None:
+    path = tmp_path / "signed.mp4"
+    path.write_bytes(draw_video(frames=50))
+    rules = replace(RULES, lifted=lambda file: f"the manifest of {file.name}")
+    with ingesting(bus, tmp_path / "spool", source_of(f"cam={path}"), rules=rules):
+        wait_until(lambda: len(on_topic(bus)) >= 2)
+    assert {segment.declared.c2pa for segment in on_topic(bus)} == {"the manifest of signed.mp4"}
 
 
 def test_numbers_go_on_after_the_source_and_after_our_own_restart(bus: MoodyBus, tmp_path: Path) -> None:
