@@ -168,6 +168,7 @@ class DashboardSettings(Section):
     streams: int = Field(2000, gt=0, description="Streams it remembers.")
     group_by: str = Field("/", description="A stream's group is its name up to this; empty: there are no groups.")
     points: int = Field(300, gt=0, description="Verdicts it remembers of each.")
+    runs: Path | None = Field(None, description="Folder with the `--out` folders of replays, to show; unset: none.")
     https: bool = Field(default=False, description="A proxy in front speaks TLS: cookies are for https alone.")
     tls_cert: Path | None = Field(None, description="Certificate, PEM: the dashboard itself speaks TLS.")
     tls_key: Path | None = Field(None, description="Its key, PEM.")

@@ -64,6 +64,7 @@ def publish_archive(
         if reached is None:
             return _total(items, journal, before, topic, began_s)
         publisher, after = reached
+        journal.plan(len(left), sum(item.size for item in left), time.time_ns() // 1_000_000)
         journal.begin([item.stream_id for item in left], time.time_ns() // 1_000_000)
         streams = {str(item.path): item for item in left}
         with closing(publisher):

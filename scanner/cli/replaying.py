@@ -88,7 +88,8 @@ def run_all(items: Sequence[Item], settings: Settings, order: Order) -> dict[str
     began_s = time.monotonic()
     throttle = Throttle(order.megabytes_per_s and order.megabytes_per_s * 1e6)
     try:
-        if any(item.stream_id not in before for item in items):
+        if left := [item for item in items if item.stream_id not in before]:
+            journal.plan(len(left), sum(item.size for item in left), time.time_ns() // 1_000_000)
             with assembled(settings) as parts, _shown(items, journal) as told:
                 scan = _Scan(parts, settings)
                 cache = Cache(order.cache, facts)

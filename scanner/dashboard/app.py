@@ -17,7 +17,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scanner.dashboard import live, pages, people, redriving, reviewing, signin
+from scanner.dashboard import archives, live, pages, people, redriving, reviewing, signin
 from scanner.dashboard.site import Site, page
 
 SMALL = 2000  # bytes that are sent as they are
@@ -44,6 +44,10 @@ ROUTES = [
     Route("/reviews", reviewing.queue),
     Route("/reviews", reviewing.decide, methods=["POST"]),
     Route("/face", pages.face),
+    Route("/runs", archives.show),
+    Route("/runs/run", archives.run),
+    Route("/runs/file", archives.file),
+    Route("/runs/diff", archives.difference),
     Route("/health", pages.health),
     Route("/health/redrive", redriving.start, methods=["POST"]),
     Route("/people", people.show),

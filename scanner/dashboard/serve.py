@@ -20,6 +20,7 @@ from scanner.dashboard.feed import Feed
 from scanner.dashboard.gauges import DashboardMetrics
 from scanner.dashboard.lag import Lag
 from scanner.dashboard.redriver import Redriver
+from scanner.dashboard.runs import Archives
 from scanner.dashboard.site import Site
 from scanner.dashboard.view import Limits, View
 from scanner.ports import Bus
@@ -49,6 +50,7 @@ def site_for(settings: Settings, bus: Bus, accounts: Accounts | None = None) -> 
         accounts=accounts,
         lag=Lag(bus, topics.segments, settings.kafka.group),
         redriver=Redriver(bus, topics),
+        archives=Archives(ours.runs) if ours.runs else None,
         reviewers=ours.reviewers,
         https=ours.https or ours.tls_cert is not None,
         session_s=round(ours.session_hours * 3600),

@@ -22,6 +22,7 @@ from scanner.dashboard.clips import Clips
 from scanner.dashboard.feed import Feed
 from scanner.dashboard.lag import Lag
 from scanner.dashboard.redriver import Redriver
+from scanner.dashboard.runs import Archives
 from scanner.dashboard.throttle import Throttle
 from scanner.dashboard.tiles import spark_paths
 from scanner.dashboard.words import LANGUAGES, Words, language_of
@@ -44,6 +45,8 @@ class Site:
     accounts: Accounts
     lag: Lag
     redriver: Redriver
+    archives: Archives | None = None
+    """None: no folder of replays was named"""
     reviewers: int = 1
     https: bool = False
     session_s: int = 12 * 3600
@@ -144,6 +147,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
         user=user_of(request),
         token=token_of(request),
         version=site_of(request).asset_version,
+        archives=site_of(request).archives is not None,
         path=request.url.path,
         here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         **{"waiting": 0, "seen": 0, **values},

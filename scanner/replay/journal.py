@@ -1,7 +1,7 @@
 """Which files are done: append-only, one line a file, durable before the next; so a death repeats and misses nothing.
 
 results.jsonl   lines of file 1 | lines of file 2 | lines of fi†     what no journal line vouches for is cut off
-journal.jsonl   header, 1 ends at byte …, 2 ends at byte …
+journal.jsonl   header, what is planned, 1 ends at byte …, 2 ends at byte …
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import IO, Any
 
 from scanner.core.errors import SettingsError
 
+_TRIES = 4
 RESULTS, JOURNAL = "results.jsonl", "journal.jsonl"
 
 
@@ -81,6 +83,15 @@ class Journal:
         self.begun |= dict.fromkeys(new, at_ms)
         self._append({"begun": new, "at_ms": at_ms})
 
+    def plan(self, files: int, size: int, at_ms: int) -> None:
+        """Notes what is to be done from now on, for those who watch. Raises OSError.
+
+        Args:
+            size: bytes of these files.
+            at_ms: wall clock, ms since the epoch.
+        """
+        self._append({"planned": files, "bytes": size, "at_ms": at_ms})
+
     def close(self) -> None:
         self._results.close()
         self._file.close()
@@ -100,6 +111,8 @@ class Journal:
             if "begun" in line:
                 self.begun |= dict.fromkeys(line["begun"], line["at_ms"])
                 continue
+            if "planned" in line:
+                continue
             self.done[line["stream_id"]] = Done(**{**line, "failures": tuple(line["failures"])})
         return whole
 
@@ -114,8 +127,13 @@ def _sync(file: IO[bytes]) -> None:
 
 
 def _lock(file: IO[bytes], folder: Path) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise SettingsError(f"another replay is writing to {folder}") from None
+    for left in reversed(range(_TRIES)):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if left:
+                time.sleep(0.05)  # those who watch ask for a moment whether somebody writes
+                continue
+            file.close()
+            raise SettingsError(f"another replay is writing to {folder}") from None
+        return

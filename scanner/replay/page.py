@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from scanner.replay.diff import Change, Difference
 
+_DOTS = 5000  # more are not told apart
 _SIDE, _MARGIN = 360, 36
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Scanner: two results</title>
 <style>
@@ -42,12 +43,13 @@ Cohen’s kappa {{ "–" if d.kappa is none else "%.3f" | format(d.kappa) }}.
 def write_page(path: Path, found: Difference, before: str, after: str) -> None:
     """Raises OSError."""
     template = Environment(autoescape=True).from_string(_PAGE)
-    path.write_text(template.render(d=found, before=before, after=after, plot=_plot(found)), encoding="utf-8")
+    path.write_text(template.render(d=found, before=before, after=after, plot=plot(found)), encoding="utf-8")
 
 
-def _plot(found: Difference) -> Markup:
-    """Score before against score after, a dot a stream; on the diagonal nothing moved."""
-    dots = Markup("").join(_dot(pair) for pair in found.pairs if pair.shift is not None)
+def plot(found: Difference) -> Markup:
+    """Score before against score after, a dot a stream, at most 5,000 of them; on the diagonal nothing moved."""
+    scored = [pair for pair in found.pairs if pair.shift is not None]
+    dots = Markup("").join(_dot(pair) for pair in scored[:: len(scored) // _DOTS + 1])
     far, near = _SIDE - _MARGIN, _MARGIN
     frame = Markup(
         '<svg viewBox="0 0 {side} {side}" width="{side}" role="img" aria-label="score before against score after">'

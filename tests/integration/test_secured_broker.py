@@ -160,22 +160,22 @@ READS = {
     "publisher": set(),
     "replayer": {"archive"},
     "ingest": {"segments"},
-    "dashboard": {"segments", "archive", "verdicts", "alerts", "states", "deadletters", "reviews"},
+    "dashboard": {"segments", "archive", "verdicts", "alerts", "states", "deadletters", "reviews", "faces"},
     "tail": {"verdicts", "alerts"},
     "redrive": {"deadletters", "segments", "archive", "verdicts"},
     "auditor": {"segments", "archive", "verdicts", "alerts", "deadletters", "reviews"},
 }
 WRITES = {
-    "worker": {"verdicts", "alerts", "states", "archive_states", "deadletters"},
+    "worker": {"verdicts", "alerts", "states", "archive_states", "deadletters", "faces"},
     "publisher": {"segments"},
     "replayer": {"archive"},
     "ingest": {"segments"},
-    "dashboard": {"reviews"},
+    "dashboard": {"reviews", "segments", "archive"},
     "tail": set(),
     "redrive": {"segments", "archive"},
     "auditor": set(),
 }
-NAMES = ("segments", "archive", "archive_states", "verdicts", "alerts", "states", "deadletters", "reviews")
+NAMES = ("segments", "archive", "archive_states", "verdicts", "alerts", "states", "deadletters", "reviews", "faces")
 
 
 @pytest.mark.parametrize("role", ROLES)
