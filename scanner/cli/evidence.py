@@ -29,6 +29,9 @@ Streams = Annotated[int, typer.Option(min=10, help="Streams of ten minutes.")]
 Rate = Annotated[float | None, typer.Option("--false-alarms", help="Per 1,000 hours of a face; unset: the settings'.")]
 Bound = Annotated[float | None, typer.Option("--null-bound", help="Mean score real faces keep; unset: the card's.")]
 Plot = Annotated[Path | None, typer.Option("--plot", help="Write a PNG.", show_default=False)]
+AtOnce = Annotated[
+    int | None, typer.Option("--at-once", min=0, help="Patrolled streams of all that may be inspected at once.")
+]
 Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
 
 
@@ -41,6 +44,7 @@ def simulate(
     false_alarms: Rate = None,
     null_bound: Bound = None,
     plot: Plot = None,
+    at_once: AtOnce = None,
     seed: Seed = 0,
     model: ModelName = None,
     as_json: AsJson = False,
@@ -52,7 +56,7 @@ def simulate(
     from scanner.evaluation.sequential import LENGTHS_S, STREAM_S, Population
 
     rng = np.random.default_rng(seed)
-    rule, patrol = _test(settings, model, false_alarms, null_bound)
+    rule, patrol = _test(settings, model, false_alarms, null_bound, at_once)
     try:
         people = Population(real_mean, spread, forged_mean)
         real = people.real(streams, rule.clips(STREAM_S), rng)
@@ -71,6 +75,7 @@ def measure(
     false_alarms: Rate = None,
     null_bound: Bound = None,
     plot: Plot = None,
+    at_once: AtOnce = None,
     seed: Seed = 0,
     model: ModelName = None,
     as_json: AsJson = False,
@@ -90,7 +95,7 @@ def measure(
         raise SettingsError(f"of {len(items)} files {len(people)} real people and {len(forged)} fakes have scores")
     rng = np.random.default_rng(seed)
     typer.echo(f"{len(people)} real people, {len(forged)} forged files", err=True)
-    rule, patrol = _test(settings, model, false_alarms, null_bound)
+    rule, patrol = _test(settings, model, false_alarms, null_bound, at_once)
     _tell(rule, patrol, streams_of(people, streams, rule.clips(STREAM_S), rng), forged, rng, plot, as_json)
 
 
@@ -175,7 +180,9 @@ def _verdicts(scans: list[Path], settings: Settings) -> Iterator[Line]:
     return verdicts_from(scans, settings)
 
 
-def _test(settings: Path | None, model: str | None, rate: float | None, bound: float | None) -> tuple[Rule, Patrol]:
+def _test(
+    settings: Path | None, model: str | None, rate: float | None, bound: float | None, at_once: int | None
+) -> tuple[Rule, Patrol]:
     from scanner.assembly.scan import policy_of
     from scanner.core.verdict import FRAMES_PER_SECOND
     from scanner.evaluation.sequential import Patrol, Rule
@@ -187,7 +194,7 @@ def _test(settings: Path | None, model: str | None, rate: float | None, bound: f
     kept = card.calibration.null_bound if bound is None else bound
     return (
         Rule(kept, policy.false_alarms_per_1000_h, policy.clear_clips, FRAMES_PER_SECOND / card.geometry.length),
-        Patrol(policy.inspect_from, policy.suspected_from, policy.calm_segments),
+        Patrol(policy.inspect_from, policy.suspected_from, policy.calm_segments, at_once),
     )
 
 

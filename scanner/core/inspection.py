@@ -48,6 +48,10 @@ class Inspections:
         """It does not ask any more."""
         self._grants.pop(stream, None)
 
+    def holds(self, stream: Hashable) -> bool:
+        """Whether it is being inspected."""
+        return stream in self._grants
+
     def count(self, now_s: float) -> int:
         """How many are being inspected."""
         self._lapse(now_s)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from scanner.core.evidence import BETS, alarm_level
+from scanner.core.inspection import Inspections
 
 Floats = NDArray[np.float64]
 SEGMENT_S = 2.0
@@ -28,6 +29,8 @@ class Patrol:
     inspect_from: float
     suspected_from: float
     calm_segments: int
+    at_once: int | None = None
+    """of all streams, that may be inspected at the same time; None: as many as ask (see core.inspection)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ class _Watch:
         self._segment = segment
         self._patrol = patrol
         self._inspecting = np.full(streams, patrol is None)
+        self._asking = self._inspecting
+        self._room = Inspections(patrol.at_once) if patrol and patrol.at_once is not None else None
         self._calm = np.zeros(streams, int)
         self._sum, self._count = np.zeros(streams), np.zeros(streams, int)
         self._seen = self._inspecting
@@ -106,8 +111,18 @@ class _Watch:
             suspicious = self._sum / self._count >= self._patrol.suspected_from
             rising = suspicious | (evidence >= self._patrol.inspect_from)
             self._calm = np.where(rising, 0, self._calm + 1)
-            self._inspecting = rising | (self._inspecting & (self._calm < self._patrol.calm_segments))
+            self._asking = rising | (self._asking & (self._calm < self._patrol.calm_segments))
+            self._inspecting = self._asking if self._room is None else self._granted(self._room, place, evidence)
             self._sum[:], self._count[:] = 0.0, 0
+
+    def _granted(self, room: Inspections, place: int, evidence: Floats) -> NDArray[np.bool_]:
+        """Which of those that ask are inspected from the next segment on; in turn, as a worker hears them."""
+        now_s = (place + 1) / self._segment * SEGMENT_S
+        for stream in np.flatnonzero(~self._asking):
+            room.release(int(stream))
+        for stream in np.flatnonzero(self._asking):
+            room.grant(int(stream), float(evidence[stream]), now_s)
+        return np.array([room.holds(stream) for stream in range(len(evidence))])
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,3 +125,18 @@ def test_labelled_files_give_the_clips_of_their_most_suspicious_face() -> None:
     files = file_scores(verdicts, items)
     assert [file.scores.tolist() for file in files] == [[0.1, 0.2, 0.3], [0.9]]
     assert [person.tolist() for person in people_of(files)] == [[0.1, 0.2, 0.3]]
+
+
+def test_room_for_few_inspections_looks_at_less_and_finds_later() -> None:
+    rng = np.random.default_rng(3)
+    people = Population(0.1, 0.05, 0.8)
+    real, forged = people.real(20, 600, rng), people.forged(20, 60, rng)
+    found = {}
+    for at_once in (None, 20, 1, 0):
+        patrol = Patrol(inspect_from=2.0, suspected_from=0.5, calm_segments=5, at_once=at_once)
+        row = delays(TEST, real, forged, 20.0, np.random.default_rng(4), patrol)
+        found[at_once] = (row.found, row.median_s, false_alarms(TEST, real, patrol).clips_looked_at)
+    assert found[None] == found[20]
+    assert found[0][2] == 1 / TEST.clips(2.0)  # the first clip of each segment, and no other
+    assert found[None][2] > found[1][2] >= found[0][2]
+    assert found[None][0] > found[0][0]
