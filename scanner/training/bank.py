@@ -29,19 +29,21 @@ from scanner.training.forge.layers import Pixels, Points, Resynth
 from scanner.training.nuisance import (
     EVEN_SHARE,
     Nuisance,
-    degrade,
     draw_nuisance,
     evening_sigma,
-    resize,
+    shown,
+    shown_mask,
     soften_all,
     transmit,
 )
 from scanner.training.sources import Footage, load
 
-SIDE_PX: Final = 240
+SIDE_PX: Final = 320
 FACE_SHARE: Final = 2.2
 """Side of a banked square over the side of its face box; the model's crop takes 1.5 with jitter around it."""
-PER_CLIP: Final = 10
+MARGIN_PX: Final = 34
+"""Border of a banked square that forging may bend but that no crop shows."""
+PER_CLIP: Final = 12
 CELLS: Final = 20
 JPEG_SHARE: Final = 0.35
 """Share of pairs that end as JPEG; the others go through the drawn video encoder."""
@@ -92,15 +94,19 @@ def squared(footage: Footage, chosen: list[int]) -> tuple[Pixels, Points, Points
     return np.stack(out).astype(np.uint8), np.asarray(points, np.float32), np.asarray(boxes, np.float32)
 
 
-def build(sources: list[Source], cache: Path, out: Path) -> int:
-    """Writes the bank of everything that may be trained on; gives the number of frames."""
+def build(sources: list[Source], cache: Path, out: Path, *, every_generator: bool = False) -> int:
+    """Writes the bank of everything that may be trained on; gives the number of frames.
+
+    With `every_generator` the outputs that choose between designs are in it, too: for the last run of a design.
+    """
     allowed = roles(sources)
     frames, points, boxes = [], [], []
     groups: list[int] = []
     people: list[str] = []
     methods: list[str] = []
     for source in sources:
-        footage = load(source, cache) if allowed[source.path] is Role.TRAIN else None
+        taken = allowed[source.path] is Role.TRAIN or (every_generator and source.fake)
+        footage = load(source, cache) if taken else None
         if footage is None:
             continue
         count = 1 if source.kind is Kind.STILL else PER_CLIP
@@ -128,7 +134,7 @@ def build(sources: list[Source], cache: Path, out: Path) -> int:
 class Bank:
     """Draws fresh pairs. The same generator state gives the same pair."""
 
-    def __init__(self, folder: Path, spec: ClipSpec, nets: tuple[Resynth, ...] = (), true_share: float = 0.08) -> None:
+    def __init__(self, folder: Path, spec: ClipSpec, nets: tuple[Resynth, ...] = (), true_share: float = 0.25) -> None:
         self._frames = np.load(folder / "frames.npy", mmap_mode="r")
         table = np.load(folder / "table.npz")
         self._points, self._boxes = table["points"], table["boxes"]
@@ -172,8 +178,11 @@ class Bank:
         real_picture = soften_all(entry.frames[t][None], sigma)[0]
         real, square = self._cut(real_picture, entry.boxes[t], draw, jitter, quality)
         fake, _ = self._cut(made.clip[0], entry.boxes[t], draw, jitter, quality)
-        scale = real_side(draw, entry.boxes[t]) / SIDE_PX
-        mask = cut_mask(np.stack([cv2.resize(made.mask[0], None, fx=scale, fy=scale)]), square, CELLS)
+        mask = cut_mask(
+            shown_mask(made.mask[:, MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX], _face_px(entry.boxes[t]), draw),
+            square,
+            CELLS,
+        )
         return FramePair(np.stack([real, fake])[:, None], mask, made.frames, family, masked=True)
 
     def _true_pair(self, rng: Generator) -> FramePair:
@@ -187,8 +196,7 @@ class Bank:
         return FramePair(np.stack(cuts)[:, None], nothing, np.ones(1, np.float32), "X", masked=False)
 
     def _nuisances(self, rng: Generator, box: Points) -> tuple[Nuisance, NDArray[np.float64], int]:
-        face_px = float(max(box[2] - box[0], box[3] - box[1]))
-        draw = draw_nuisance(rng, face_px / 1.25, 4)  # never enlarged: the square has its final size already
+        draw = draw_nuisance(rng, _face_px(box), 4)
         jitter = rng.uniform(-1, 1, 3) * np.array([0.06, 0.06, 0.12])
         quality = int(rng.integers(35, 96)) if rng.random() < JPEG_SHARE else 0
         return draw, jitter, quality
@@ -196,9 +204,11 @@ class Bank:
     def _cut(
         self, picture: Pixels, box: Points, draw: Nuisance, jitter: NDArray[np.float64], quality: int
     ) -> tuple[Pixels, tuple[int, int, int]]:
-        small = degrade(resize(picture[None], draw.face_px / float(max(box[2] - box[0], box[3] - box[1]))), draw)[0]
+        inner = picture[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
+        small = shown(inner[None], _face_px(box), draw)[0]
         small = _jpeg(small, quality) if quality else _streamed(small, draw)
-        square = square_of(np.asarray(box[None] / SIDE_PX, np.float32), self._spec, small.shape[:2], jitter)
+        where = (box[None] - MARGIN_PX) / len(inner)
+        square = square_of(np.asarray(where, np.float32), self._spec, small.shape[:2], jitter)
         return _crop(small, square, self._spec.size), square
 
 
@@ -214,10 +224,8 @@ def _streamed(picture: Pixels, draw: Nuisance) -> Pixels:
     return np.asarray(read_video(payload)[0][-1], np.uint8)
 
 
-def real_side(draw: Nuisance, box: Points) -> int:
-    """Side of the banked square after the nuisance's resizing."""
-    factor = draw.face_px / float(max(box[2] - box[0], box[3] - box[1]))
-    return max(round(SIDE_PX * factor / 2) * 2, 32)
+def _face_px(box: Points) -> float:
+    return float(max(box[2] - box[0], box[3] - box[1]))
 
 
 def _crop(picture: Pixels, square: tuple[int, int, int], size: int) -> Pixels:
@@ -237,8 +245,10 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("cache", type=Path)
     parser.add_argument("bank", type=Path)
+    parser.add_argument("--every-generator", action="store_true")
     args = parser.parse_args()
-    print(f"{build(read_corpus(args.corpus), args.cache, args.bank)} frames")
+    count = build(read_corpus(args.corpus), args.cache, args.bank, every_generator=args.every_generator)
+    print(f"{count} frames")
 
 
 if __name__ == "__main__":

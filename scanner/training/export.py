@@ -13,7 +13,7 @@ import json
 import tempfile
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from scanner.core.types import ClipSpec
 from scanner.evaluation.crops import open_store
 from scanner.evaluation.files import file_scores
 from scanner.training.calibrate import Fit, fit
+from scanner.training.cut import GEOMETRY
 from scanner.training.model import Exported, TempoNet
 from scanner.training.quantise import quantise, sample_of
 
@@ -200,7 +201,7 @@ class Wish:
 
 def export(checkpoint: Path, out: Path, store: Path, pack: Path, measured: dict[str, Any], wish: Wish) -> float:
     """Writes the folder `out`; gives the parity of the fp32 graph. Raises ValueError when torch and ONNX disagree."""
-    spec, net = ClipSpec(length=wish.length), load_net(checkpoint)
+    spec, net = replace(GEOMETRY, length=wish.length), load_net(checkpoint)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch) / "model.onnx"

@@ -6,10 +6,11 @@ python -m scanner.training.heldout CORPUS STORE
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from scanner.core.types import ClipSpec
 from scanner.evaluation.crops import Item, cut_files
+from scanner.training.cut import GEOMETRY
 from scanner.training.data import Role, read_corpus, roles
 
 
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument("store", type=Path)
     parser.add_argument("--length", type=int, default=16, help="frames a clip")
     args = parser.parse_args()
-    store = cut_files(args.corpus, held_out_items(args.corpus), args.store, ClipSpec(length=args.length))
+    store = cut_files(args.corpus, held_out_items(args.corpus), args.store, replace(GEOMETRY, length=args.length))
     print(f"{len(store.cuts)} clips of {len(store.items)} files")
 
 

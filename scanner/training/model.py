@@ -243,23 +243,25 @@ def parameters(net: nn.Module) -> int:
 def load_matching(net: nn.Module, state: dict[str, Any]) -> list[str]:
     """Weights whose name and shape agree, so that a clip model starts from a frame model; gives what stayed fresh.
 
-    A layer that reads more inputs than before keeps what it knew of the first ones and starts deaf to the others.
+    A layer that reads more inputs than before keeps what it knew of the first ones and starts deaf to the others; one
+    that reads fewer, since a frame model starts from a clip model, forgets the rest.
     """
     own = net.state_dict()
-    fits = {key: _widened(value, own[key]) for key, value in state.items() if key in own and _prefix(value, own[key])}
+    fits = {key: _fitted(value, own[key]) for key, value in state.items() if key in own and _alike(value, own[key])}
     net.load_state_dict({**own, **fits})
     return sorted(own.keys() - fits.keys())
 
 
-def _prefix(old: Tensor, new: Tensor) -> bool:
+def _alike(old: Tensor, new: Tensor) -> bool:
     return old.shape == new.shape or (
-        old.ndim == new.ndim == 2 and len(old) == len(new) and old.shape[1] < new.shape[1]
+        old.ndim == new.ndim == 2 and len(old) == len(new) and old.shape[1] != new.shape[1]
     )
 
 
-def _widened(old: Tensor, new: Tensor) -> Tensor:
+def _fitted(old: Tensor, new: Tensor) -> Tensor:
     if old.shape == new.shape:
         return old
-    wide = torch.zeros_like(new)
-    wide[:, : old.shape[1]] = old
-    return wide
+    shared = min(old.shape[1], new.shape[1])
+    out = torch.zeros_like(new)
+    out[:, :shared] = old[:, :shared]
+    return out

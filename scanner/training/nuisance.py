@@ -1,4 +1,6 @@
-"""What happens to any video on its way: size, light, noise, repeated frames and real codecs.
+"""What happens to any video on its way: size, light, noise, repeated frames, and one or two generations of real codecs.
+
+    filmed ─▶ origin size, light, noise ─▶ (first encoder) ─▶ shown size, larger or smaller ─▶ last encoder
 
 Everything is drawn once for a pair and done alike to the real clip and to its forgery, so that none of it tells them
 apart. The encoder comes last, after the forgery: otherwise double compression would be the label.
@@ -8,14 +10,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from scanner.evaluation.video import encode
-from scanner.training.forge.layers import Pixels
+from scanner.evaluation.video import encode, read_video
+from scanner.training.forge.layers import Mask, Pixels
 
 RATES = (Fraction(25), Fraction(30), Fraction(30000, 1001), Fraction(24))
 
@@ -24,8 +27,12 @@ RATES = (Fraction(25), Fraction(30), Fraction(30000, 1001), Fraction(24))
 class Nuisance:
     """One draw."""
 
+    origin_px: float
+    "Longer side of the face box where the clip was first made."
     face_px: float
-    "Longer side of the face box after resizing."
+    "… where it is shown in the end: up to three times as large, since players and editors enlarge."
+    kernel: int
+    "OpenCV's interpolation on the way from one to the other."
     gain: float
     gamma: float
     saturation: float
@@ -45,11 +52,18 @@ class Nuisance:
     seed: int
 
 
+SHOWN_PX: Final = (56.0, 200.0)
+"""Face sizes in the end; the model's crop shows 123 pixels of them."""
+_KERNELS: Final = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4, cv2.INTER_AREA)
+
+
 def draw_nuisance(rng: Generator, native_face_px: float, length: int) -> Nuisance:
-    """A draw for a source whose face box is `native_face_px` wide; faces are never enlarged by more than a quarter."""
-    top = min(native_face_px * 1.25, 260.0)
-    low = min(72.0, top)
-    face_px = float(np.exp(rng.uniform(np.log(low), np.log(top)))) if rng.random() < 0.5 else min(native_face_px, top)
+    """A draw for a source whose face box is `native_face_px` wide."""
+    face_px = float(np.exp(rng.uniform(*np.log(SHOWN_PX))))
+    origin_px = min(native_face_px, max(face_px, 80.0))
+    if rng.random() < 0.45:
+        origin_px = float(np.exp(rng.uniform(np.log(min(60.0, origin_px)), np.log(origin_px))))
+    face_px = min(face_px, 3 * origin_px)
     mpeg4 = rng.random() < 0.06
     crf = 18 + int(18 * rng.random() ** 1.7)  # most streams look fair, some poor
     h264 = {"crf": str(crf), "g": str(int(rng.choice([12, 25, 50, 120, 250]))), "preset": str(rng.choice(_PRESETS))}
@@ -57,7 +71,9 @@ def draw_nuisance(rng: Generator, native_face_px: float, length: int) -> Nuisanc
     if low_rate:
         del h264["crf"]
     return Nuisance(
+        origin_px=origin_px,
         face_px=face_px,
+        kernel=_KERNELS[rng.integers(len(_KERNELS))],
         gain=float(rng.normal(1.0, 0.08)),
         gamma=float(np.exp(rng.normal(0.0, 0.12))),
         saturation=float(rng.uniform(0.0, 0.5)) if rng.random() < 0.06 else float(rng.normal(1.0, 0.12)),
@@ -70,7 +86,7 @@ def draw_nuisance(rng: Generator, native_face_px: float, length: int) -> Nuisanc
         options={"qscale": str(int(rng.integers(2, 9)))} if mpeg4 else h264,
         kbps=int(face_px**2 * rng.uniform(0.012, 0.06)) if low_rate and not mpeg4 else None,
         rate=RATES[rng.integers(len(RATES))],
-        first_crf=int(rng.integers(18, 30)) if rng.random() < 0.3 else None,
+        first_crf=int(rng.integers(18, 34)) if rng.random() < 0.4 else None,
         seed=int(rng.integers(2**31)),
     )
 
@@ -78,13 +94,43 @@ def draw_nuisance(rng: Generator, native_face_px: float, length: int) -> Nuisanc
 _PRESETS = ("ultrafast", "superfast", "veryfast", "veryfast", "faster", "medium")
 
 
-def resize(clip: Pixels, factor: float) -> Pixels:
-    """(T, H, W, 3) scaled to even sides."""
-    height, width = (max(round(side * factor / 2) * 2, 32) for side in clip.shape[1:3])
+def resize(clip: Pixels, factor: float, kernel: int = cv2.INTER_CUBIC) -> Pixels:
+    """(T, H, W, 3) scaled to even sides; `kernel` is used when it grows."""
+    height, width = scaled(clip.shape[1:3], factor)
     if (height, width) == clip.shape[1:3]:
         return clip
-    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    how = cv2.INTER_AREA if factor < 1 else kernel
     return np.stack([cv2.resize(picture, (width, height), interpolation=how) for picture in clip]).astype(np.uint8)
+
+
+def scaled(shape: tuple[int, ...], factor: float) -> tuple[int, int]:
+    """Even sides (H, W) of at least 32 pixels."""
+    height, width = (max(round(side * factor / 2) * 2, 32) for side in shape)
+    return height, width
+
+
+def shown(clip: Pixels, native_face_px: float, draw: Nuisance) -> Pixels:
+    """All of the way but the last encoder: (T, H, W, 3) in the size that is shown."""
+    filmed = degrade(resize(clip, draw.origin_px / native_face_px), draw)
+    if draw.first_crf is not None:
+        options = {"crf": str(draw.first_crf), "preset": "veryfast"}
+        filmed = read_video(encode(filmed, codec="libx264", options=options, rate=draw.rate, kbps=None))[0]
+    if draw.origin_px == draw.face_px:
+        return filmed
+    height, width = shown_shape(clip.shape[1:3], native_face_px, draw)
+    pictures = [cv2.resize(picture, (width, height), interpolation=draw.kernel) for picture in filmed]
+    return np.stack(pictures).astype(np.uint8)
+
+
+def shown_shape(shape: tuple[int, ...], native_face_px: float, draw: Nuisance) -> tuple[int, int]:
+    """Sides of what `shown` gives for a picture (H, W)."""
+    return scaled(scaled(shape, draw.origin_px / native_face_px), draw.face_px / draw.origin_px)
+
+
+def shown_mask(mask: Mask, native_face_px: float, draw: Nuisance) -> Mask:
+    """(T, H, W) in the size of the pictures that `shown` gives."""
+    height, width = shown_shape(mask.shape[1:], native_face_px, draw)
+    return np.stack([cv2.resize(m, (width, height), interpolation=cv2.INTER_LINEAR) for m in mask])
 
 
 def degrade(clip: Pixels, draw: Nuisance) -> Pixels:
@@ -110,7 +156,7 @@ def degrade(clip: Pixels, draw: Nuisance) -> Pixels:
 
 
 def transmit(clip: Pixels, draw: Nuisance) -> bytes:
-    """The clip as a file that went through one or two real encoders."""
+    """The clip as the file that the last encoder makes."""
     return encode(clip, codec=draw.codec, options=draw.options, rate=draw.rate, kbps=draw.kbps)
 
 

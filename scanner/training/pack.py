@@ -20,17 +20,17 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from scanner.core.types import ClipSpec
-from scanner.training.cut import cut_clip, cut_mask, square_of
+from scanner.training.cut import GEOMETRY, cut_clip, cut_mask, square_of
 from scanner.training.data import Kind, Role, Source, read_corpus, roles
 from scanner.training.forge import SHARES, Scene, forge
 from scanner.training.forge.layers import Pixels, Resynth
 from scanner.training.nuisance import (
     EVEN_SHARE,
     Nuisance,
-    degrade,
     draw_nuisance,
     evening_sigma,
-    resize,
+    shown,
+    shown_mask,
     soften_all,
     transmit,
 )
@@ -104,8 +104,7 @@ class Packer:
         filmed = soften_all(footage.frames[window], sigma)
         real, square = self._cut(filmed, footage.boxes[window], draw, jitter)
         fake, _ = self._cut(made.clip, footage.boxes[window], draw, jitter)
-        scaled = np.stack([_fit(mask, draw, footage.face_px) for mask in made.mask])
-        mask = cut_mask(scaled, square, CELLS)
+        mask = cut_mask(shown_mask(made.mask, footage.face_px, draw), square, CELLS)
         return Pair(np.stack([real, fake]), mask, made.frames, family, True, source.person)
 
     def _true_pair(self, rng: Generator) -> Pair | None:
@@ -145,20 +144,10 @@ class Packer:
     ) -> tuple[Pixels, tuple[int, int, int]]:
         height, width = clip.shape[1:3]
         side = float(np.median(np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])))
-        small = degrade(resize(clip, draw.face_px / side), draw)
+        seen = shown(clip, side, draw)
         fractions = np.asarray(boxes / np.array([width, height, width, height]), np.float32)
-        square = square_of(fractions, self._spec, small.shape[1:3], jitter)
-        return cut_clip(transmit(small, draw), square, self._spec), square
-
-
-def _fit(mask: NDArray[np.float32], draw: Nuisance, face_px: float) -> NDArray[np.float32]:
-    return resize_mask(mask, draw.face_px / face_px)
-
-
-def resize_mask(mask: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
-    """(H, W) scaled to the even sides that `nuisance.resize` gives."""
-    height, width = (max(round(side * factor / 2) * 2, 32) for side in mask.shape)
-    return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+        square = square_of(fractions, self._spec, seen.shape[1:3], jitter)
+        return cut_clip(transmit(seen, draw), square, self._spec), square
 
 
 def _grouped(sources: list[Source], *, by_method: bool) -> dict[str, list[Source]]:
@@ -225,7 +214,7 @@ def main() -> None:
         torch.set_num_threads(1)
         nets = open_zoo(args.zoo)
     corpus = read_corpus(args.corpus)
-    packer = Packer(corpus, args.cache, ClipSpec(), args.role, nets=nets, true_share=args.true_share)
+    packer = Packer(corpus, args.cache, GEOMETRY, args.role, nets=nets, true_share=args.true_share)
     for number in range(args.shards):
         began = time.perf_counter()
         out = write_shard(packer, args.first + number * args.step, args.pack)

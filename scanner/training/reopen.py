@@ -1,6 +1,6 @@
 """An exported graph as a checkpoint again, so that anyone can train on from a model that ships.
 
-python -m scanner.training.reopen onnx_models/NAME/model.onnx RUN/start.pt
+python -m scanner.training.reopen onnx_models/NAME/model.onnx RUN/start.pt [--tolerance 1]
 
 Export folds every batch norm into the convolution before it. Here the norm becomes the identity plus that bias, so
 that the network computes what the graph does; train on with `--still-norms`.
@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
@@ -25,15 +26,17 @@ from scanner.training.model import TempoNet
 from scanner.training.train import TrainConfig
 
 _FOLDED: Final = "onnx::"
+_TAPS: Final = 5  # of the temporal residuals' filter
 
 
-def reopen(graph: Path) -> TempoNet:
-    """The network that computes what `graph` does, in evaluation mode.
+def reopen(graph: Path, tolerance: float = PARITY) -> TempoNet:
+    """The network that computes what `graph` does, in evaluation mode; of a quantised graph, what it rounds.
 
     Raises:
         ValueError: if the graph was not exported from a TempoNet, or computes something else than these weights.
     """
-    named, folded, products = _weights(graph)
+    known = _tensors(onnx.load(str(graph)))
+    named, folded, products = _weights(graph, known)
     net = TempoNet(temporal=any(name.startswith("residuals.") for name in named))
     own = net.state_dict()
     fresh = {name: value for name, value in named.items() if name in own and own[name].shape == value.shape}
@@ -46,27 +49,65 @@ def reopen(graph: Path) -> TempoNet:
     lacking = [name for name in ("frame.weight", "weigh.weight") if name not in fresh]
     if len(lacking) != len(products):
         raise ValueError(f"{graph}: {len(products)} products for {', '.join(lacking) or 'nothing'}")
-    net.load_state_dict({**net.state_dict(), **dict(zip(lacking, products, strict=True))})
+    in_time = _in_time(known) if net.temporal else {}
+    net.load_state_dict({**net.state_dict(), **dict(zip(lacking, products, strict=True)), **in_time})
     net.eval()
-    worst, _ = parity(net, graph, golden_clips(ClipSpec()))
-    if worst > PARITY:
-        raise ValueError(f"{graph}: reopened, it differs by {worst:.2e}, more than {PARITY}")
+    worst, _ = parity(net, graph, golden_clips(_geometry(graph)))
+    if worst > tolerance:
+        raise ValueError(f"{graph}: reopened, it differs by {worst:.2e}, more than {tolerance}")
     return net
 
 
-def _weights(graph: Path) -> tuple[dict[str, Tensor], list[tuple[Tensor, Tensor]], list[Tensor]]:
+def _geometry(graph: Path) -> ClipSpec:
+    """Frames and side of the clips that `graph` takes."""
+    _, length, size, *_ = onnx.load(str(graph)).graph.input[0].type.tensor_type.shape.dim
+    return ClipSpec(length=length.dim_value, size=size.dim_value)
+
+
+def _in_time(known: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What the temporal layers multiply with and add, which loses its name in the graph: taps, then three norms."""
+    factors = [known[name] for name in sorted(known, key=_number) if name.startswith(f"{_FOLDED}Mul_")]
+    terms = [known[name] for name in sorted(known, key=_number) if name.startswith(f"{_FOLDED}Add_")]
+    taps, scales = factors[:_TAPS], factors[_TAPS:]
+    out = {"residuals.taps": torch.stack(taps)}
+    for number, (scale, offset) in enumerate(zip(scales, terms, strict=True)):
+        out[f"time.{number}.norm.weight"] = scale.flatten()
+        out[f"time.{number}.norm.bias"] = offset.flatten()
+    return out
+
+
+def _weights(
+    graph: Path, known: dict[str, Tensor]
+) -> tuple[dict[str, Tensor], list[tuple[Tensor, Tensor]], list[Tensor]]:
     """Weights by name, folded convolutions in order, transposed linear layers in order."""
     model = onnx.load(str(graph))
-    known = {part.name: torch.from_numpy(numpy_helper.to_array(part).copy()) for part in model.graph.initializer}
     named = {name.removeprefix("net."): value for name, value in known.items() if not name.startswith(_FOLDED)}
-    folded, products = [], []
+    folded, products = {}, []
     for node in model.graph.node:
         inputs = [name for name in node.input if name.startswith(_FOLDED) and name in known]
         if node.op_type == "Conv" and len(inputs) == 2:
-            folded.append((known[inputs[0]], known[inputs[1]]))
+            folded[_number(inputs[0])] = (known[inputs[0]], known[inputs[1]])
         elif node.op_type == "MatMul" and inputs:
             products.append(known[inputs[0]].T.contiguous())
-    return named, folded, products
+    return named, [folded[number] for number in sorted(folded)], products
+
+
+def _number(name: str) -> int:
+    """The exporter numbers what it folds in the order in which it runs; quantising shuffles the nodes."""
+    digits = name.removesuffix("_DequantizeLinear_Output").rsplit("_", 1)[-1]
+    return int(digits) if digits.isdigit() else -1
+
+
+def _tensors(model: onnx.ModelProto) -> dict[str, Tensor]:
+    """Every constant by name; what was quantised is floats again, under the name of its tensor."""
+    known = {part.name: numpy_helper.to_array(part) for part in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "DequantizeLinear" and all(name in known for name in node.input):
+            codes, scale, zero = (known[name].astype(np.float32) for name in node.input)
+            shape = (-1, *[1] * (codes.ndim - 1)) if scale.size > 1 else ()
+            floats = (codes - zero.reshape(shape)) * scale.reshape(shape)
+            known[node.output[0]] = known[node.output[0].removesuffix("_DequantizeLinear_Output")] = floats
+    return {name: torch.from_numpy(np.array(value)) for name, value in known.items()}
 
 
 def _norms(net: TempoNet) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
@@ -95,12 +136,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("graph", type=Path)
     parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--tolerance", type=float, default=PARITY, help="largest difference; int8 graphs need 1 or so")
     args = parser.parse_args()
-    net = reopen(args.graph)
+    net = reopen(args.graph, args.tolerance)
     config = TrainConfig(packs=(), stage="clip" if net.temporal else "frame", still_norms=True)
     args.checkpoint.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"step": 0, "ema": net.state_dict(), "config": asdict(config)}, args.checkpoint)
-    print(f"{args.checkpoint}: {config.stage} stage, equal to the graph within {PARITY}")
+    print(f"{args.checkpoint}: {config.stage} stage, equal to the graph within {args.tolerance}")
 
 
 if __name__ == "__main__":

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scanner.core.types import ClipSpec
 from scanner.evaluation.crops import open_store
 from scanner.evaluation.files import file_scores, thinned
 from scanner.evaluation.metrics import auc
 from scanner.training.bank import Bank
+from scanner.training.cut import GEOMETRY
 from scanner.training.loader import Pack, Steps, batches
 from scanner.training.losses import total
 from scanner.training.model import TempoNet, load_matching, parameters
@@ -165,7 +165,7 @@ def open_bank(config: TrainConfig) -> Bank | None:
     if not config.bank:
         return None
     nets = open_zoo(Path(config.zoo)) if config.zoo else ()
-    return Bank(Path(config.bank), ClipSpec(), nets)
+    return Bank(Path(config.bank), GEOMETRY, nets)
 
 
 # -----------------------------------------------------------------------------

@@ -61,6 +61,8 @@ RECIPES: Final = (
 HELD_OUT: Final = frozenset({"fsq4-bilinear-edge", "sr3-bilinear-gan"})
 """Generators that never forge training material while a design is chosen."""
 PATCH_PX: Final = 64
+FARTHEST: Final = 0.25
+"""A generator whose paintings differ by more from what they are of has collapsed (one colour is 0.5 away)."""
 _LEVELS: Final = 7  # values a rounded code can take
 _NOISE: Final = 0.15  # standard deviation of a sampled code, in units of the code's own
 
@@ -136,17 +138,19 @@ def _fidelity(made: Tensor, real: Tensor, loss: str) -> Tensor:
 
 
 def train_generator(recipe: Recipe, patches: NDArray[np.uint8], batch: int = 8) -> Generator:
-    """A generator trained on patches (n, P, P, 3)."""
+    """A generator trained on patches (n, P, P, 3), in bfloat16: a third of the time where the CPU has AMX."""
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
-    net, critic = Generator(recipe), _critic()
+    net, critic = Generator(recipe).to(memory_format=torch.channels_last), _critic()
     opt = torch.optim.Adam(net.parameters(), 1e-3)
     judge = torch.optim.Adam(critic.parameters(), 4e-4, betas=(0.5, 0.99))
     for step in range(recipe.steps):
         for group in opt.param_groups:
             group["lr"] = 1.5e-3 * min(1.0, (step + 1) / 30) * (0.05 + 0.95 * (1 - step / recipe.steps))
-        real = _tensor(patches[rng.integers(0, len(patches), batch)])
-        made = net(real)
+        real = _tensor(patches[rng.integers(0, len(patches), batch)]).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            made = net(real)
+        made = made.float()
         loss = _fidelity(made, real, recipe.loss)
         adversarial = recipe.loss == "gan" and step > recipe.steps // 3
         if adversarial:
@@ -166,6 +170,13 @@ def train_generator(recipe: Recipe, patches: NDArray[np.uint8], batch: int = 8) 
     return net
 
 
+@torch.inference_mode()
+def distance(net: Generator, patches: NDArray[np.uint8]) -> float:
+    """Mean absolute difference, in [0, 2], between patches (n, P, P, 3) and what the generator makes of them."""
+    real = _tensor(patches)
+    return float(F.l1_loss(net(real), real))
+
+
 def _tensor(pictures: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
@@ -183,10 +194,10 @@ class Painter:
         pad = -side % 16
         whole = np.pad(patches, ((0, 0), (0, pad), (0, pad), (0, 0)), mode="edge")
         out = []
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             noise = self._noise(side + pad) if seed % 2 else None
             for picture in whole:
-                made = self._net(_tensor(picture[None]), noise)[0].permute(1, 2, 0)
+                made = self._net(_tensor(picture[None]), noise)[0].permute(1, 2, 0).float()
                 out.append(((made + 1) * 127.5 + 0.5).clamp(0, 255).byte().numpy()[:side, :side])
         return np.stack(out)
 
@@ -257,8 +268,11 @@ def main() -> None:
             continue
         began = time.perf_counter()
         net = train_generator(recipe, patches)
-        torch.save(net.state_dict(), path)
-        print(f"{recipe.name}: {time.perf_counter() - began:.0f} s", flush=True)
+        away = distance(net, patches[:64])
+        if away <= FARTHEST:
+            torch.save(net.state_dict(), path)
+        fate = "kept" if away <= FARTHEST else f"not kept: farther than {FARTHEST}, it paints something else"
+        print(f"{recipe.name}: {time.perf_counter() - began:.0f} s, {away:.3f} from its input, {fate}", flush=True)
 
 
 if __name__ == "__main__":
