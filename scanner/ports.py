@@ -213,6 +213,9 @@ class Bus(Protocol):
 
 
 _WEEK_MS = 7 * 24 * 3600 * 1000
+_COMPACTED_FILE_BYTES = (
+    2 * 1024 * 1024
+)  # compaction follows within half a minute; an hour of states is never read again
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +231,11 @@ class TopicPlan:
         if self.retention_ms is None or self.retention_ms >= _WEEK_MS:
             return None
         return max(60_000, self.retention_ms // 4)
+
+    @property
+    def segment_bytes(self) -> int | None:
+        """Size of one file: what is added to is never compacted, and whoever restores reads all of it. As above."""
+        return _COMPACTED_FILE_BYTES if self.compacted else None
 
 
 class MediaStore(Protocol):

@@ -23,6 +23,7 @@ from scanner.wire import Topics
 log = structlog.get_logger()
 
 _POLL_S = 0.05
+_AT_ONCE = 10_000
 _FORGOTTEN_AT_ONCE = 16
 
 
@@ -133,23 +134,25 @@ def remembered(bus: Bus, topics: Topics, places: Iterable[Place]) -> dict[Place,
 
 
 def _read(bus: Bus, topic: str, numbers: list[int]) -> list[tuple[int, StreamState]]:
-    states: dict[tuple[int, str], StreamState] = {}
+    last: dict[tuple[int, bytes], Delivery] = {}
     with closing(bus.reader([topic], from_beginning=True, partitions=numbers)) as reader:
-        while not reader.at_end():
-            for delivery in reader.poll(_POLL_S, limit=1000):
-                _remember(states, delivery)
-    return [(number, state) for (number, _), state in states.items()]
+        # Asking for the end is a round trip, and parsing costs more than reading: only where it is needed.
+        while (found := reader.poll(_POLL_S, limit=_AT_ONCE)) or not reader.at_end():
+            last |= {(delivery.partition, delivery.record.key): delivery for delivery in found}
+    states = ((number, _state(delivery)) for (number, _), delivery in last.items())
+    return [(number, state) for number, state in states if state is not None]
 
 
-def _remember(states: dict[tuple[int, str], StreamState], delivery: Delivery) -> None:
-    key = delivery.partition, delivery.record.key.decode(errors="replace")
+def _state(delivery: Delivery) -> StreamState | None:
+    """None when the stream was forgotten, or nobody can read what was remembered."""
     if delivery.record.value is None:
-        states.pop(key, None)
-        return
+        return None
     try:
-        states[key] = wire.state_of(delivery.record)
+        return wire.state_of(delivery.record)
     except SegmentInvalidError as error:
-        log.warning("state_unreadable", stream_id=key[1], offset=delivery.offset, error=str(error))
+        stream_id = delivery.record.key.decode(errors="replace")
+        log.warning("state_unreadable", stream_id=stream_id, offset=delivery.offset, error=str(error))
+        return None
 
 
 def _cancel(jobs: Iterable[Job]) -> None:

@@ -34,6 +34,8 @@ def topic(name: str, plan: TopicPlan) -> dict[str, Any]:
         config["retention.ms"] = plan.retention_ms
     if plan.segment_ms:
         config["segment.ms"] = plan.segment_ms
+    if plan.segment_bytes is not None:
+        config["segment.bytes"] = plan.segment_bytes
     return resource("KafkaTopic", name, {"partitions": plan.partitions, "replicas": REPLICAS, "config": config})
 
 

@@ -147,4 +147,6 @@ def _options(plan: TopicPlan) -> dict[str, object]:
         configs["retention.ms"] = str(plan.retention_ms)
     if plan.segment_ms is not None:
         configs["segment.ms"] = str(plan.segment_ms)
+    if plan.segment_bytes is not None:
+        configs["segment.bytes"] = str(plan.segment_bytes)
     return {"num_partitions": plan.partitions, "configs": configs}
