@@ -3,6 +3,7 @@
 #   bash deploy/setup.sh           to use it
 #   bash deploy/setup.sh test      to run its tests as well
 #   bash deploy/setup.sh browser   to run those of the dashboard in a browser, too (pytest -m browser)
+#   bash deploy/setup.sh live      to run those with real media servers, too (pytest -m live)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 extra=${1:-}
@@ -34,6 +35,14 @@ lacks libGLESv2.so.2 && missing+=(libgles2)
 command -v "$python" >/dev/null || missing+=(python3)
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 [ "$extra" != browser ] || command -v chromium >/dev/null || missing+=(chromium fonts-noto-cjk)
+if [ "$extra" = live ]; then # nginx, a GStreamer RTSP server, networks that can be cut
+  command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=(nginx-core)
+  [ -e /usr/lib/nginx/modules/ngx_rtmp_module.so ] || missing+=(libnginx-mod-rtmp)
+  command -v ip >/dev/null || [ -x /usr/sbin/ip ] || missing+=(iproute2)
+  /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null || missing+=(
+    python3-gst-1.0 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-{base,good,ugly}
+  )
+fi
 if [ -n "$extra" ]; then # a real Apache Kafka is fetched with Maven and run with Java
   command -v java >/dev/null || missing+=(default-jre-headless)
   command -v mvn >/dev/null || missing+=(maven)

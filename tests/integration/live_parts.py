@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -100,17 +100,41 @@ def ingesting(
 
 @contextmanager
 def encoder(
-    *output: str, seconds: float = 60, size: str = "320x240", gop: int = 25
-) -> Iterator[subprocess.Popen[bytes]]:
-    """ffmpeg as the source: a test picture with sound, in real time."""
+    *output: str,
+    seconds: float = 60,
+    size: str = "320x240",
+    gop: int = 25,
+    inside: Sequence[str] = (),
+    again: bool = False,
+) -> Iterator[None]:
+    """ffmpeg as the source: a test picture with sound, in real time.
+
+    Args:
+        inside: a command that runs it elsewhere.
+        again: whether it is started again when it ends, as one that listens does when its caller is gone.
+    """
     picture = f"-re -f lavfi -i testsrc=s={size}:r=25 -re -f lavfi -i sine -t {seconds} -c:v libx264 -preset ultrafast"
     told = f"ffmpeg -v error -nostdin {picture} -g {gop} -sc_threshold 0 -pix_fmt yuv420p -c:a aac".split()
-    process = subprocess.Popen([*told, *output], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    stop = Event()
+
+    def encode() -> None:
+        while not stop.is_set():
+            with subprocess.Popen(
+                [*inside, *told, *output], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ) as process:
+                while process.poll() is None and not stop.wait(0.05):
+                    pass
+                process.kill()
+            if not again:
+                return
+
+    thread = Thread(target=encode)
+    thread.start()
     try:
-        yield process
+        yield
     finally:
-        process.kill()
-        process.communicate()
+        stop.set()
+        thread.join()
 
 
 def on_topic(bus: MemoryBus, stream: str = "cam") -> list[Segment]:

@@ -144,7 +144,7 @@ def outage(of: str, told: list[Outage]) -> Iterator[None]:
 
 @pytest.fixture
 def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
-    with Nginx.running(tmp_path_factory.mktemp("nginx")) as server:
+    with Nginx(tmp_path_factory.mktemp("nginx")) as server:
         yield server
 
 
