@@ -81,7 +81,7 @@ def _local(source: SourceSpec, path: Path) -> Address | Path:
         raise SettingsError(f"source {source.name}: {path}: {error.strerror}") from error
     if stat.S_ISFIFO(mode):
         options = {"format_whitelist": _MEDIA, "protocol_whitelist": "", **_PROBING}
-        return Address(url=str(path), shown=str(path), options=options, listens=True)
+        return Address(url=str(path), shown=str(path), options=options, listens=True, pipe=True)
     if stat.S_ISCHR(mode):
         return device_address(source, str(path), {}, _ffmpeg(source.name, "a device"))
     if not stat.S_ISREG(mode):

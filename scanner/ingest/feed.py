@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from uuid import uuid4
 
 import structlog
@@ -62,6 +62,10 @@ class Feed:
         self._last: Segment | None = None
         self._session = Session("", 0)
         self._ended = True
+        self._flows = False
+        """whether this connection has brought segments"""
+        self._lock = Lock()
+        """of what was kept last: a silent stream is ended from outside"""
         status.add(source.name, str(address) if isinstance(address, Path) else address.shown)
         self._thread = Thread(target=self._run, name=f"ingest {source.name}", daemon=True)
 
@@ -76,7 +80,7 @@ class Feed:
             pieces.abort()
         self._thread.join(_JOIN_S)
         if end:
-            self._end()
+            self._over()
 
     def _run(self) -> None:
         name = self.source.name
@@ -86,7 +90,7 @@ class Feed:
             if self._stop.is_set():
                 return
             if self.finished:
-                self._end()
+                self._over()
                 _log.info("source_ended", source=name, segments=segments)
                 return
             failures = 0 if segments else failures + 1
@@ -94,7 +98,7 @@ class Feed:
             pause_s = self._pause_s(failures)
             _log.warning("source_lost", source=name, why=error, segments=segments, again_in_s=round(pause_s, 1))
             self._status.state(name, State.PAUSING)
-            self._wait(pause_s)
+            self._stop.wait(pause_s)
 
     def _connection(self) -> tuple[int, str]:
         """How many segments came until it ended, and why it did."""
@@ -112,7 +116,9 @@ class Feed:
                     fresh = Session(session, segment.sequence)
                     placed = self._overlap.placed(segment, session) if playlist else (segment, fresh)
                     if placed is not None:
-                        self._keep(*placed, pieces)
+                        with self._lock:
+                            self._flows = True
+                            self._keep(*placed, pieces)
                     if self._stop.is_set():
                         break
                 error = pieces.damage or error
@@ -125,7 +131,7 @@ class Feed:
         except (ScannerError, OSError) as unexpected:
             error = f"{type(unexpected).__name__}: {unexpected}"
         finally:
-            self._pieces = None
+            self._pieces, self._flows = None, False
         return segments, error
 
     def _opened(self) -> Cut:
@@ -140,7 +146,12 @@ class Feed:
             target_s=target_s,
             stall_s=source.stall_s or rules.stall_s,
             limits=rules.limits,
+            shows=self._shows,
         )
+
+    def _shows(self, pictures: bool) -> None:
+        self._status.state(self.source.name, State.LIVE if pictures else State.NO_VIDEO)
+        _log.info("pictures_back" if pictures else "pictures_stopped", source=self.source.name)
 
     def _keep(self, segment: Segment, session: Session, pieces: Cut) -> None:
         now_ms = time.time_ns() // 1_000_000
@@ -183,19 +194,24 @@ class Feed:
         self._status.lost(stream_id, lost)
         _log.warning("segments_lost", stream=stream_id, count=lost, why=why)
 
-    def _wait(self, pause_s: float) -> None:
-        """Until the next try; ends the stream on the topic when its silence has lasted."""
-        until = time.monotonic() + pause_s
-        while not self._stop.wait(min(0.5, max(0.0, until - time.monotonic()))):
+    def tick(self) -> None:
+        """Ends the stream on the topic when its silence has lasted: to be called now and then."""
+        if self._flows:
+            return
+        with self._lock:
             last = self._last
-            if last is not None and time.time() * 1000 - (last.captured_at_ms or 0) > self._rules.end_after_s * 1000:
-                self._end()
-            if time.monotonic() >= until:
+            if last is None or self._flows:
                 return
+            if time.time() * 1000 - (last.captured_at_ms or 0) > self._rules.end_after_s * 1000:
+                self._end()
+
+    def _over(self) -> None:
+        with self._lock:
+            self._end()
+        self._status.state(self.source.name, State.ENDED)
 
     def _end(self) -> None:
         """A bare end: nothing more comes."""
-        self._status.state(self.source.name, State.ENDED)
         last = self._last
         if last is None or self._ended:
             return
@@ -209,7 +225,6 @@ class Feed:
             captured_at_ms=now_ms,
             end_of_stream=True,
         )
-        self._session = Session(self._session.name, self._session.ordinal + 1)
         self._last = end
         self._put(end)
 

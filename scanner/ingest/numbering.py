@@ -55,7 +55,7 @@ def numbered(segment: Segment, session: Session, head: Head | None, *, uncertain
     elif captured <= head.captured_at_ms:
         return None
     elif head.session is not None and head.session.name == session.name:
-        sequence = head.sequence + session.ordinal - head.session.ordinal
+        sequence = head.sequence + max(1, session.ordinal - head.session.ordinal)  # an end has no place of its own
         offset_ms = head.offset_ms
     else:
         lost = 1 + session.ordinal if head.breaks_at(segment, session) else 0

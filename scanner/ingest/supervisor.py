@@ -75,6 +75,8 @@ class Ingest:
                     if not lasting and all(feed.finished for feed in self._feeds.values()):
                         break
                     self._reread()
+                    for feed in self._feeds.values():
+                        feed.tick()
         finally:
             with self._lock:
                 self._ending = True

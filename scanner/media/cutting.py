@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from scanner.core.errors import MediaError
 from scanner.media.demux import Limits
 from scanner.media.muxing import Muxing, Piece, Placed
-from scanner.media.parameters import Parameters, ParameterSets
+from scanner.media.parameters import CodecChangedError, Parameters, ParameterSets
 from scanner.media.timeline import LONGEST_STILL_S, Timeline
 
 AIGC_BYTES = 16 * 1024  # a GB 45438 label is some hundred bytes
@@ -55,29 +55,35 @@ class Cutting:
     def pieces(self) -> Iterator[Piece]:
         """Raises MediaError."""
         empty = True
-        for placed in self._placed():
-            if piece := self._taken(placed):
-                empty = False
-                yield piece
+        try:
+            for placed in self._placed():
+                for piece in self._taken(placed):
+                    empty = False
+                    yield piece
+        except CodecChangedError:
+            if whole := self._parted(last=False):
+                yield whole
+            raise
         if last := self._parted(last=True):
             yield last
         elif empty:
             raise MediaError("no keyframe in its video: nothing to start decoding from")
 
-    def _taken(self, placed: Placed | None) -> Piece | None:
+    def _taken(self, placed: Placed | None) -> Iterator[Piece]:
         """The segment that this packet completes, if it does."""
-        piece = self._parted(last=False) if placed is None or placed.parts else None
+        if (placed is None or placed.parts) and (piece := self._parted(last=False)):
+            yield piece
         if placed is None:
-            return piece
+            return
         self._parameters = placed.parameters or self._parameters
         if self._held and self._stands_alone(placed):
-            piece = self._muxing.finish(self._origin, last=False) if self._muxing else piece
+            if self._muxing:
+                yield self._muxing.finish(self._origin, last=False)
             self._muxing, self._held = self._begun(self._held), []
         if self._held or self._may_begin(placed):
             self._held.append(placed)
         elif self._muxing:
             self._add(self._muxing, placed)
-        return piece
 
     def _parted(self, *, last: bool) -> Piece | None:
         """What there is, as a segment of its own, however short."""

@@ -5,8 +5,9 @@ address ──▶ confined process: connect or listen, demux, cut, mux ──soc
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from time import monotonic
 
 from scanner.core.errors import MediaError
 from scanner.core.types import Segment
@@ -17,6 +18,8 @@ from scanner.media.protocol import Fields, Message, OverdueError, ProtocolError
 from scanner.media.sandbox import Confinement
 
 OPENING_S = 20.0  # names, handshakes, a playlist and its first segments
+SILENT_S = 3.0  # other streams go on and no picture comes
+LONGEST_SILENT_S = 30.0  # then it is opened anew: pictures of another codec come in a stream that FFmpeg made later
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,8 @@ class Address:
     """waits for somebody to push, as long as it takes"""
     alone: bool = False
     """only the chosen video is fetched"""
-    pipe: int | None = None
-    """read from this descriptor instead"""
+    pipe: bool = False
+    """the URL is the path of a named pipe"""
 
 
 class Pull(Cut):
@@ -53,10 +56,12 @@ class Pull(Cut):
         stall_s: float,
         limits: Limits | None = None,
         confinement: Confinement | None = None,
+        shows: Callable[[bool], None] = lambda _: None,
     ) -> None:
         """
         Args:
             stall_s: without any packet for so long, the source is held to be dead.
+            shows: told when pictures stop to come while sound goes on, and when they come again.
         """
         opening_s = None if address.listens else max(OPENING_S, stall_s)
         super().__init__(
@@ -72,6 +77,9 @@ class Pull(Cut):
         self._alive_s = stall_s
         self._child: Child | None = None
         self._aborted = False
+        self._shows = shows
+        self._showing = True
+        self._seen_s = 0.0
         self._segments = self._pulled()
 
     def abort(self) -> None:
@@ -87,8 +95,7 @@ class Pull(Cut):
             raise MediaError(f"{self.name}: {error}") from error.__cause__
 
     def _connected(self) -> Iterator[Segment]:
-        pipe = self._address.pipe
-        self._child = child = Child("scanner.media.pull_main", [] if pipe is None else [pipe])
+        self._child = child = Child("scanner.media.pull_main")
         if self._aborted:
             child.kill()
         try:
@@ -108,6 +115,7 @@ class Pull(Cut):
             "url": address.url,
             "options": dict(address.options),
             "format": address.container_format,
+            "pipe": address.pipe,
             "relay": address.relay,
             "devices": address.devices,
             "alone": address.alone,
@@ -117,9 +125,17 @@ class Pull(Cut):
         super()._learn(facts)
         self.codec = facts.text("codec", 32)
         self.size = facts.integer("width", 0, 2**16), facts.integer("height", 0, 2**16)
-        self.connected = True
+        self.connected, self._seen_s = True, monotonic()
         self._stall_s = self._alive_s
 
     def _alive(self, pulse: Fields) -> None:
-        self.video_packets = pulse.integer("video", 0, 2**62)
+        video, now_s = pulse.integer("video", 0, 2**62), monotonic()
         self.other_packets = pulse.integer("other", 0, 2**62)
+        if video != self.video_packets:
+            self.video_packets, self._seen_s = video, now_s
+        silent_s = now_s - self._seen_s
+        if self._showing != (showing := silent_s < SILENT_S):
+            self._showing = showing
+            self._shows(showing)
+        if silent_s > LONGEST_SILENT_S and not self._address.listens:
+            raise MediaError(f"no pictures for {LONGEST_SILENT_S:g} s, though other packets come")

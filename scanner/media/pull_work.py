@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -21,11 +20,11 @@ from scanner.media.cutting import AIGC_BYTES, LONGEST_DURATION_S, Cutting
 from scanner.media.demux import Limits, reached
 from scanner.media.muxing import Piece, Placed
 from scanner.media.protocol import Channel, ClosedError, Message
+from scanner.media.pull import SILENT_S
 from scanner.media.relay import Relay
 from scanner.media.sandbox import Confinement, Layer, confine_networked
 
 _PULSE_S = 0.5
-_SILENT_S = 3.0  # other streams go on and no picture comes: what there is becomes a segment
 _HOLE_S = 2.0  # between two pictures that follow one another; the source lost what lay between
 Opened = str | BinaryIO | IO[bytes]
 
@@ -57,7 +56,7 @@ class LiveCutting(Cutting):
                 yield packet
             else:
                 other += 1
-                if not silent and now_s - seen_s > _SILENT_S:
+                if not silent and now_s - seen_s > SILENT_S:  # what there is becomes a segment
                     silent = True
                     yield None
             if now_s - pulsed_s >= _PULSE_S:
@@ -73,24 +72,30 @@ class LiveCutting(Cutting):
                 yield None
                 continue
             keyframe = placed.packet.is_keyframe
-            broken |= before is not None and placed.dts - before.dts > self._hole and not waiting
-            broken |= waiting and not keyframe  # pictures that lean on a keyframe which never came
+            far = before is not None and placed.dts - before.dts > self._hole
+            broken |= far and not waiting
+            # Pictures that lean on a keyframe which never came; but the last one before the silence comes with the
+            # first one after it, since a parser holds it until it sees where it ends.
+            broken |= far and waiting and not keyframe
             yield replace(placed, came_s=time(), lost=broken and keyframe)
             if keyframe:
                 broken = waiting = False
             before = placed
 
 
-def serve(sock: socket.socket, pipe: int | None, layers: frozenset[Layer]) -> None:
+def serve(sock: socket.socket, layers: frozenset[Layer]) -> None:
     channel = Channel(sock)
     orders = channel.hear()
     with ExitStack() as stack:
         confinement = Confinement(**orders["confinement"])
         relay = Relay(orders["relay"], orders["devices"], confinement) if orders["relay"] else None
         try:
+            source: Opened = relay.output if relay else orders["url"]
+            if orders["pipe"]:  # waits for somebody to write
+                source = stack.enter_context(open(orders["url"], "rb", buffering=0))  # noqa: PTH123 - unbuffered
             rehearse()
             layers = confine_networked(confinement, layers)
-            _pulled(channel, orders, _source(orders, pipe, relay, stack), relay, layers)
+            _pulled(channel, orders, source, relay, layers)
         except MediaError as error:
             channel.tell({"rejected": (relay and relay.complaint()) or str(error)})
         except ClosedError:
@@ -116,14 +121,6 @@ def _pulled(channel: Channel, orders: Message, source: Opened, relay: Relay | No
         for piece in cutting.pieces():
             channel.tell({"piece": _told(piece)}, piece.payload)
         channel.tell({"end": {"damage": (relay and relay.complaint()) or cutting.damage}})
-
-
-def _source(orders: Message, pipe: int | None, relay: Relay | None, stack: ExitStack) -> Opened:
-    """What FFmpeg opens: an address, the pipe that was handed over, or that of a relay."""
-    if pipe is not None:
-        return stack.enter_context(os.fdopen(pipe, "rb", buffering=0))
-    url: str = orders["url"]
-    return relay.output if relay else url
 
 
 def _only(container: InputContainer, stream: VideoStream, *, alone: bool) -> None:

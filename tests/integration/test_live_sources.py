@@ -43,8 +43,7 @@ def test_a_push_by_rtmp_becomes_segments_of_a_second(bus: MoodyBus, tmp_path: Pa
     url = f"rtmp://127.0.0.1:{free_port()}/live/key"
     before_ms = time.time() * 1000
     with ingesting(bus, tmp_path, source_of(f"cam={url}?listen=1")):
-        time.sleep(1.5)  # until it listens
-        with encoder("-f", "flv", url):
+        with encoder("-f", "flv", url, again=True):
             wait_until(lambda: len(on_topic(bus)) >= 4)
     segments = on_topic(bus)
     assert [segment.sequence for segment in segments] == list(range(len(segments)))
@@ -74,8 +73,7 @@ def test_an_srt_peer(bus: MoodyBus, tmp_path: Path) -> None:
 def test_a_push_by_rtsp(bus: MoodyBus, tmp_path: Path) -> None:
     url = f"rtsp://127.0.0.1:{free_port()}/live"
     with ingesting(bus, tmp_path, source_of(f"cam={url}?listen=1")):
-        time.sleep(1.5)
-        with encoder("-f", "rtsp", "-rtsp_transport", "tcp", url):
+        with encoder("-f", "rtsp", "-rtsp_transport", "tcp", url, again=True):
             wait_until(lambda: len(on_topic(bus)) >= 3)
     assert_no_number_twice(on_topic(bus))
 
@@ -113,21 +111,18 @@ def test_numbers_go_on_after_the_source_and_after_our_own_restart(bus: MoodyBus,
     url = f"rtmp://127.0.0.1:{free_port()}/live/key"
     source = source_of(f"cam={url}?listen=1")
     with ingesting(bus, tmp_path, source) as ingest:
-        time.sleep(1.5)
-        with encoder("-f", "flv", url):
+        with encoder("-f", "flv", url, again=True):
             wait_until(lambda: len(on_topic(bus)) >= 2)
         wait_until(lambda: ingest.status.sources()[0]["reconnects"] == 1)
         first = len(on_topic(bus))
-        time.sleep(1.5)
-        with encoder("-f", "flv", url):
+        with encoder("-f", "flv", url, again=True):
             wait_until(lambda: len(on_topic(bus)) >= first + 2)
     before = on_topic(bus)
     assert_no_number_twice(before)
     assert before[first].sequence == before[first - 1].sequence + 2  # what lay between is lost, and told
     shutil.rmtree(tmp_path)  # another machine
     with ingesting(bus, tmp_path, source):
-        time.sleep(1.5)
-        with encoder("-f", "flv", url):
+        with encoder("-f", "flv", url, again=True):
             wait_until(lambda: len(on_topic(bus)) >= len(before) + 2)
     after = on_topic(bus)
     assert_no_number_twice(after)
@@ -202,7 +197,6 @@ def test_sources_come_and_go_with_the_file(bus: MoodyBus, tmp_path: Path) -> Non
         file.write_text(f'[cam]\nurl = "udp://127.0.0.1:{port}"\n[file]\nurl = "{clip}"\n')
         wait_until(lambda: bool(on_topic(bus, "file")) and on_topic(bus, "file")[-1].end_of_stream)
         file.write_text("this is no TOML")
-        time.sleep(1.5)
         seen = len(on_topic(bus))
         wait_until(lambda: len(on_topic(bus)) > seen)  # a slip of the pen stops nobody
         file.write_text(f'[file]\nurl = "{clip}"\n')
