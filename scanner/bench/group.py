@@ -44,6 +44,8 @@ class Group:
     """What a run publishes to and reads from, and which processes to measure."""
 
     bus: Bus
+    name: str
+    """of the consumer group"""
     topics: Topics
     roles: Mapping[str, Role]
     libraries: Callable[[], dict[str, float]]
@@ -73,7 +75,7 @@ def on_kafka(settings: Settings, workers: int, bootstrap: str | None) -> Iterato
                 roles[f"cells{suffix}"] = Role(process.pid, itself=False)
             if broker_pid is not None:
                 roles["broker"] = Role(broker_pid)
-            yield Group(bus, topics_of(mine), roles, lambda: _scraped(ports))
+            yield Group(bus, mine.kafka.group, topics_of(mine), roles, lambda: _scraped(ports))
 
 
 @contextmanager
@@ -88,7 +90,7 @@ def in_memory(settings: Settings) -> Iterator[Group]:
         thread.start()
         try:
             roles = {"bench and worker": Role(os.getpid(), below=False), "cells": Role(os.getpid(), itself=False)}
-            yield Group(bus, topics_of(settings), roles, lambda: library_seconds(parts))
+            yield Group(bus, settings.kafka.group, topics_of(settings), roles, lambda: library_seconds(parts))
         finally:
             stop.set()
             thread.join()

@@ -19,7 +19,7 @@ from scanner.bench.group import Group
 from scanner.bench.material import GOP_S, Loop
 from scanner.bench.usage import Role, Usage, usage_of
 from scanner.core.types import Verdict
-from scanner.ports import Bus
+from scanner.ports import Bus, Record
 from scanner.wire import Topics, segment_record, verdict_of
 
 GRACE_S = 20.0
@@ -86,20 +86,23 @@ def _publish(
         while (left := began + at - time.monotonic()) > 0:
             time.sleep(min(left, 0.1))
         stream_id = f"live-{number:04}"
-        segment = replace(
-            loops[number % len(loops)].at(sequence),
-            stream_id=stream_id,
-            captured_at_ms=_now_ms() - GOP_S * 1000,
-        )
+        captured_at_ms = _now_ms() - GOP_S * 1000
+        record = published_loop(loops[number % len(loops)], stream_id, sequence, topics.segments, captured_at_ms)
         tally.sent[stream_id, sequence] = time.monotonic()
-        publisher.publish(segment_record(segment, topics.segments, at_ms=_now_ms()))
-        tally.bytes += len(segment.payload)
+        publisher.publish(record)
+        tally.bytes += len(record.value or b"")
         heapq.heappush(due, (at + GOP_S, number, sequence + 1))
         if time.monotonic() - began > next_told:
             next_told += 0.5
             told(time.monotonic() - began, len(tally.sent), len(tally.delays_s))
     publisher.flush(GRACE_S)
     publisher.close()
+
+
+def published_loop(loop: Loop, stream_id: str, sequence: int, topic: str, captured_at_ms: int | None = None) -> Record:
+    """The record of a stream's segment of that number, when it sends this loop again and again."""
+    segment = replace(loop.at(sequence), stream_id=stream_id, captured_at_ms=captured_at_ms)
+    return segment_record(segment, topic, at_ms=_now_ms())
 
 
 def _await(tally: Tally, told: Told, began: float) -> None:

@@ -12,6 +12,7 @@ import typer
 from scanner.cli import (
     audit,
     bench,
+    bench_archive,
     config,
     dashboard,
     deadletters,
@@ -62,6 +63,8 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(reviews.app, name="reviews")
 app.add_typer(evidence.app, name="evidence")
 app.command()(evaluate.evaluate)
+for _command in (bench_archive.archive, bench_archive.priorities):
+    bench.app.command()(_command)
 app.add_typer(bench.app, name="bench")
 app.command()(plan.plan)
 app.command()(doctor.doctor)

@@ -1,4 +1,4 @@
-"""`scanner bench stages|live`: how fast this machine is, by one command."""
+"""`scanner bench stages|live` (archive and priorities: bench_archive.py): how fast this machine is, by one command."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def publish(
     from scanner.wire import Failure
 
     chosen = settings_from(settings, kafka_bootstrap_servers=bootstrap, claims_inline_limit_bytes=inline_limit)
-    streams = _streams(paths, stream_id, copies)
+    streams = streams_of(paths, stream_id, copies)
     plan = plan_of(chosen, speed, loop=loop)
     stop, failures = Event(), 0
     for signal_number in (signal.SIGTERM, signal.SIGINT):
@@ -70,7 +70,7 @@ def publish(
         raise typer.Exit(Exit.WORLD)
 
 
-def _streams(paths: list[str], stream_id: str | None, copies: int) -> list[Input]:
+def streams_of(paths: list[str], stream_id: str | None, copies: int) -> list[Input]:
     from dataclasses import replace
 
     from scanner.core.errors import SettingsError
