@@ -15,11 +15,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from scanner.core.types import Clip, Mode, Observation, Segment, StreamState, Timing
+from scanner.core.types import Clip, Mode, Observation, Segment, StreamState, Timing, Verdict
 from scanner.core.verdict import Conclusion, Judge, conclude, nothing_seen
 from scanner.inference.batcher import Batcher, Scored
 from scanner.ports import Observer
 from scanner.provenance import weighed
+from scanner.shadow import Glance, Scores, Shadow
 
 Witness = Callable[[Segment, Clip], None]
 """Shown every clip as it is cut (a report keeps thumbnails). The clip's pixels are only lent."""
@@ -35,6 +36,8 @@ class Look:
     timing: Timing
     pictures: tuple[bytes, ...] = ()
     """one a clip that was scored, when the pipeline makes any"""
+    shadow: Scores | None = None
+    """what a second model scored, if there is one and it did"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,38 +50,53 @@ class Pipeline:
     witness: Witness | None = None
     picture: Callable[[Clip], bytes] | None = None
     """makes a small picture of every clip, for people who watch"""
+    shadow: Shadow | None = None
 
     def look(self, segment: Segment, mode: Mode) -> Look:
         """Observes and scores. Raises MediaError, CellLostError or InferenceError."""
         if not segment.payload:
-            return Look(segment, nothing_seen(mode), (), Timing())  # a bare end of stream: there is nothing to decode
+            # A bare end of stream: there is nothing to decode.
+            return Look(segment, nothing_seen(mode), (), Timing(), shadow=() if self.shadow else None)
         began = time.monotonic()
         sighting = self.observer.observe(segment, mode)
+        glance = self.shadow.glance() if self.shadow else None
         waiting: list[Future[Scored]] = []
         pictures: list[bytes] = []
         for clip in sighting.clips():
             if self.picture is not None:
                 pictures.append(self.picture(clip))
-            waiting.append(self._submit(segment, clip))
+            waiting.append(self._submit(segment, clip, glance))
         observation = sighting.observation()
         observed = time.monotonic()
         scored = tuple(future.result() for future in waiting)
         done = time.monotonic()
         timing = Timing(observe=_ms(observed - began), score=_ms(done - observed), total=_ms(done - began))
-        return Look(segment, observation, scored, timing, tuple(pictures))
+        shadow = glance.scores() if glance else None
+        return Look(segment, observation, scored, timing, tuple(pictures), shadow)
 
     def answer(self, state: StreamState, look: Look) -> Conclusion:
         """Judges. Pure but for the timing it passes on."""
         scores = [scored.score for scored in look.scored]
         conclusion = conclude(state, look.segment, look.observation, scores, self.judge)
-        verdict = conclusion.verdict
-        provenance = weighed(verdict.provenance, verdict.label)
-        return replace(conclusion, verdict=replace(verdict, timing_ms=look.timing, provenance=provenance))
+        return replace(conclusion, verdict=_finished(conclusion.verdict, look))
 
-    def _submit(self, segment: Segment, clip: Clip) -> Future[Scored]:
+    def compare(self, remembered: StreamState | None, first: StreamState, look: Look) -> Conclusion | None:
+        """What the shadow says of the same look, if it has anything to say; see Shadow.conclude."""
+        if self.shadow is None or look.shadow is None:
+            return None
+        conclusion = self.shadow.conclude(remembered, first, look.segment, look.observation, look.shadow)
+        return replace(conclusion, verdict=_finished(conclusion.verdict, look))
+
+    def _submit(self, segment: Segment, clip: Clip, glance: Glance | None) -> Future[Scored]:
         if self.witness is not None:
             self.witness(segment, clip)
+        if glance is not None:
+            glance.show(clip)
         return self.batcher.submit(clip)
+
+
+def _finished(verdict: Verdict, look: Look) -> Verdict:
+    return replace(verdict, timing_ms=look.timing, provenance=weighed(verdict.provenance, verdict.label))
 
 
 def _ms(seconds: float) -> int:

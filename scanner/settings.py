@@ -104,6 +104,7 @@ class TopicSettings(Section):
         "scanner.archive.states", description="What is remembered of each stream of an archive; compacted."
     )
     faces: str = Field("scanner.faces", description="Small pictures of faces, soon forgotten.")
+    shadow: str = Field("scanner.shadow", description="Verdicts of `worker.shadow_model`, for comparison.")
     partitions: int = Field(12, gt=0, description="Partitions of each topic when created.")
 
 
@@ -135,6 +136,9 @@ class WorkerSettings(Section):
     )
     forget_after_s: float = Field(3600.0, gt=0, description="A stream that is silent so long is forgotten.")
     stuck_after_s: float = Field(300.0, gt=0, description="A partition that stands still so long is roused.")
+    shadow_model: str | None = Field(
+        None, description="A second model that scores the same clips, its verdicts on `topics.shadow`; unset: none."
+    )
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="Port of /metrics, /livez and /readyz; unset: none."
     )

@@ -58,6 +58,9 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self._shadow = Counter(
+            "scanner_shadow_segments", "Segments a second model was shown, by outcome.", ["outcome"], registry=registry
+        )
         self._archived = Counter("scanner_archive_segments", "Segments of archives answered.", registry=registry)
         self._behind = Gauge(
             "scanner_seconds_behind_live",
@@ -107,6 +110,10 @@ class Metrics:
 
     def committed(self, delay_s: float) -> None:
         self._delay.observe(delay_s)
+
+    def shadowed(self, outcome: str) -> None:
+        """What became of a segment that a second model was shown."""
+        self._shadow.labels(outcome).inc()
 
     def archived(self) -> None:
         """A segment that has time: it counts in no figure of delay."""

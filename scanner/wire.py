@@ -48,6 +48,8 @@ class Topics:
     """segments of archives, answered when no live one waits; None: nobody asks there"""
     archive_states: str = "scanner.archive.states"
     """what is remembered of their streams, which may bear the names of live ones"""
+    shadow: str = "scanner.shadow"
+    """verdicts of a second model, for comparison"""
 
     @property
     def asked(self) -> tuple[str, ...]:

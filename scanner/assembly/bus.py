@@ -52,7 +52,7 @@ def topic_plans(settings: Settings) -> dict[str, TopicPlan]:
     kept = replace(plan, retention_ms=settings.audit.retention_days * DAY_MS)
     return {
         **dict.fromkeys((*topics.asked, topics.deadletters), plan),
-        **dict.fromkeys((topics.verdicts, topics.alerts, topics.reviews), kept),
+        **dict.fromkeys((topics.verdicts, topics.alerts, topics.reviews, topics.shadow), kept),
         **dict.fromkeys((topics.states_of(asked) for asked in topics.asked), replace(plan, compacted=True)),
         **({topics.faces: replace(plan, retention_ms=round(faces.kept_min * 60_000))} if faces.kept_min else {}),
     }

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from scanner.assembly.bus import largest_record, media_store, topics_of
 from scanner.core.clips import Pace
+from scanner.core.errors import SettingsError
 from scanner.core.types import ClipSpec, Mode, Verdict
 from scanner.core.verdict import Judge, Policy
 from scanner.credentials import lifting
@@ -30,13 +32,16 @@ from scanner.meter import ONNX_RUNTIME
 from scanner.pipeline import Pipeline, Witness
 from scanner.ports import Bus
 from scanner.settings import Settings, load
+from scanner.shadow import Shadow
 from scanner.telemetry import Metrics
 from scanner.version import code_version
-from scanner.worker import Rules, Worker
+from scanner.worker import Rules, Worker, told_shadow
 from scanner.worker.faces import picture
 
 GPU_BATCH = 16
 INSPECTED_A_CELL = 2  # 720p30 streams, at a quarter of a core each, leave half of the machine to the patrol
+SHADOW_AHEAD = 64  # batches that may wait for a shadow: on the CPU a segment or two of full coverage, 40 MB at most
+SHADOW_LEAVE_S = 5.0  # one that hangs is left behind at the end
 RECORD_OVERHEAD_BYTES = 4096  # what Kafka's batch format adds to a record, generously
 
 Progress = Callable[[Cut, Answered | Refused], None]
@@ -60,8 +65,12 @@ def core_count() -> int:
 
 
 @contextmanager
-def assembled(settings: Settings, witness: Witness | None = None) -> Iterator[Assembled]:
-    """Starts cells and model; ends them with the block. Raises ScannerError of disposition HALT."""
+def assembled(settings: Settings, witness: Witness | None = None, shadow: str | None = None) -> Iterator[Assembled]:
+    """Starts cells and model; ends them with the block. Raises ScannerError of disposition HALT.
+
+    Args:
+        shadow: a second model, by name or folder, that scores the same clips for comparison.
+    """
     device = resolve_device(settings.scan.device)
     cores = core_count()
     threads = settings.scan.score_threads or (cores if device.kind == "cpu" else 2)
@@ -69,14 +78,39 @@ def assembled(settings: Settings, witness: Witness | None = None) -> Iterator[As
     count = settings.scan.cells or cores
     folder = find_model(settings.scan.model)
     with CellPool(count, cell_plan(settings, read_card(folder).spec)) as cells:  # they warm up while the model does
-        model = OnnxModel(folder, device, most=size, lanes=threads)
-        if (folder / GOLDEN).exists():
-            verify_golden(model, folder)  # a machine that computes something else must not answer
-        card = model.card
-        judge = Judge(policy_of(settings, card), card.calibrated, model.ref, code_version(), card.geometry.length)
-        wait_ms = settings.scan.batch_wait_ms
-        with Batcher(model, size=size, wait_ms=wait_ms, threads=threads, buffer=model.buffer) as batcher:
-            yield Assembled(Pipeline(cells, batcher, judge, witness), cells, model, device, count)
+        model = _model(folder, device, size, threads)
+        second = _like(model, _model(find_model(shadow), device, size, threads)) if shadow else None
+        shape: dict[str, Any] = {"size": size, "wait_ms": settings.scan.batch_wait_ms, "threads": threads}
+        with ExitStack() as stack:
+            batcher = stack.enter_context(Batcher(model, buffer=model.buffer, **shape))
+            beside = None
+            if second is not None:
+                ahead = Batcher(second, ahead=SHADOW_AHEAD, leave_s=SHADOW_LEAVE_S, buffer=second.buffer, **shape)
+                beside = Shadow(stack.enter_context(ahead), judge_of(settings, second))
+            pipeline = Pipeline(cells, batcher, judge_of(settings, model), witness, shadow=beside)
+            yield Assembled(pipeline, cells, model, device, count)
+
+
+def _model(folder: Path, device: Device, batch: int, threads: int) -> OnnxModel:
+    model = OnnxModel(folder, device, most=batch, lanes=threads)
+    if (folder / GOLDEN).exists():
+        verify_golden(model, folder)  # a machine that computes something else must not answer
+    return model
+
+
+def _like(first: OnnxModel, second: OnnxModel) -> OnnxModel:
+    """The second, whose clips are the first one's. Raises SettingsError."""
+    if first.spec != second.spec:
+        raise SettingsError(
+            f"worker.shadow_model {second.ref.name} cannot share the clips of {first.ref.name}:"
+            f" its card says {second.spec}, not {first.spec}"
+        )
+    return second
+
+
+def judge_of(settings: Settings, model: OnnxModel) -> Judge:
+    card = model.card
+    return Judge(policy_of(settings, card), card.calibrated, model.ref, code_version(), card.geometry.length)
 
 
 def policy_of(settings: Settings, card: Card) -> Policy:
@@ -197,4 +231,6 @@ def worker_of(settings: Settings, bus: Bus, parts: Assembled, metrics: Metrics) 
     metrics.model(parts.model.ref.name, parts.model.ref.sha256)
     metrics.cells(lambda: parts.cells.restarts)
     metrics.libraries(lambda: library_seconds(parts))
+    if parts.pipeline.shadow is not None:
+        parts.pipeline.shadow.told = told_shadow(metrics)
     return Worker(bus, pipeline, media_store(settings), metrics, rules)

@@ -18,7 +18,7 @@ Operation = Literal["Read", "Write", "Describe"]
 _RIGHTS_OF_TOPICS: dict[str, dict[Operation, tuple[str, ...]]] = {
     "worker": {
         "Read": ("segments", "archive", "states", "archive_states"),
-        "Write": ("verdicts", "alerts", "states", "archive_states", "deadletters", "faces"),
+        "Write": ("verdicts", "alerts", "states", "archive_states", "deadletters", "faces", "shadow"),
     },
     "publisher": {"Write": ("segments",)},
     "replayer": {"Read": ("archive",), "Write": ("archive",)},
@@ -27,7 +27,7 @@ _RIGHTS_OF_TOPICS: dict[str, dict[Operation, tuple[str, ...]]] = {
         "Read": ("segments", "archive", "verdicts", "alerts", "states", "deadletters", "reviews", "faces"),
         "Write": ("reviews", "segments", "archive"),
     },
-    "tail": {"Read": ("verdicts", "alerts")},
+    "tail": {"Read": ("verdicts", "alerts", "shadow")},
     "redrive": {"Read": ("deadletters", "segments", "archive", "verdicts"), "Write": ("segments", "archive")},
     "auditor": {"Read": ("segments", "archive", "verdicts", "alerts", "deadletters", "reviews")},
 }

@@ -23,6 +23,7 @@ from scanner.cli.common import (
 
 if TYPE_CHECKING:
     from scanner.replay.diff import Difference
+    from scanner.replay.results import FileResult
 
 
 class _RunByDefault(TyperGroup):
@@ -103,12 +104,15 @@ def run(
 
 @app.command()
 def diff(
-    before: Annotated[Path, typer.Argument(help="Results: a replay's folder, JSON lines or Parquet.")],
-    after: Annotated[Path, typer.Argument(help="The other ones.")],
+    before: Annotated[str, typer.Argument(help="A replay's folder, JSON lines, Parquet, or topic:NAME.")],
+    after: Annotated[str, typer.Argument(help="The other one.")],
     html: Annotated[Path | None, typer.Option("--html", help="Write a page with a plot.", show_default=False)] = None,
+    since: Annotated[str, typer.Option(help="Of topics: 90m, 2h or 7d ago, or a time.")] = "1h",
+    bootstrap: Bootstrap = None,
     as_json: AsJson = False,
+    settings: SettingsFile = None,
 ) -> None:
-    """Compare two results of one archive: changed labels, moved scores, agreement."""
+    """Compare two results of one archive, or two topics of verdicts: changed labels, moved scores, agreement."""
     import json
     from dataclasses import asdict
 
@@ -116,9 +120,17 @@ def diff(
     from scanner.replay.page import write_page
     from scanner.replay.results import read_results
 
-    found = compare(read_results(before), read_results(after))
+    def results(given: str) -> dict[str, FileResult]:
+        topic = given.removeprefix("topic:")
+        if topic == given:
+            return read_results(Path(given))
+        from scanner.cli.replay_topic import said_on
+
+        return said_on(settings_from(settings, kafka_bootstrap_servers=bootstrap), topic, since)
+
+    found = compare(results(before), results(after))
     if html is not None:
-        write_page(html, found, str(before), str(after))
+        write_page(html, found, before, after)
     if wants_json(as_json):
         told: dict[str, Any] = asdict(found)
         del told["pairs"]
@@ -156,7 +168,7 @@ def _table(found: Difference) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    moves = Table("before", "after", "streams", box=None, pad_edge=False)
+    moves = Table("before", "after", "count", box=None, pad_edge=False)
     for old, new, count in found.labels:
         moves.add_row(old, new if new != old else f"[dim]{new}[/]", str(count))
     console = Console()
@@ -171,11 +183,11 @@ def _table(found: Difference) -> None:
     if shift is not None:
         console.print(
             f"score moved by {shift.mean:+.3f} on average, median {shift.median:+.3f},"
-            f" 95 % within ±{shift.p95_absolute:.3f}, at most {shift.largest_absolute:.3f} ({shift.count} streams)"
+            f" 95 % within ±{shift.p95_absolute:.3f}, at most {shift.largest_absolute:.3f} ({shift.count} scored in both)"
         )
     kappa = "–" if found.kappa is None else f"{found.kappa:.3f}"
     segments = f"{found.segments_changed} of {found.segments_compared} segments changed label"
     console.print(f"Cohen's kappa {kappa}; {segments}")
     for name, missing in (("first", found.only_before), ("second", found.only_after)):
         if missing:
-            errors.print(f"only in the {name}: {len(missing)} streams, e.g. {missing[0]}", markup=False)
+            errors.print(f"only in the {name}: {len(missing)}, e.g. {missing[0]}", markup=False)

@@ -29,8 +29,9 @@ from scanner.media.inputs import Input
 from scanner.ports import Bus, MediaStore
 from scanner.replay.items import Item
 from scanner.replay.journal import RESULTS, Done, Journal
+from scanner.replay.results import FileResult, by_segment
 from scanner.settings import Settings
-from scanner.wire import Failure, json_of, segment_of
+from scanner.wire import Failure, json_of, segment_of, verdict_of
 
 _CLOCKS_MS = 60_000  # the broker's and ours
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -108,6 +109,20 @@ def _on_topic(bus: Bus, topic: str, journal: Journal) -> dict[str, int]:
         return {}
     found = newest(bus, topic, open_streams, min(open_streams.values()) - _CLOCKS_MS)
     return {name: head.sequence for name, head in found.items()}
+
+
+def said_on(settings: Settings, topic: str, since: str) -> dict[str, FileResult]:
+    """The verdicts on a topic since then, segment by segment. Raises SettingsError where there is none."""
+
+    def verdicts() -> Iterator[Verdict]:
+        with closing(kafka_bus(settings).reader([topic], from_beginning=True, since_ms=moment_ms(since))) as reader:
+            while not reader.at_end():
+                yield from (verdict_of(delivery.record) for delivery in reader.poll(0.5, 500))
+
+    found = by_segment(verdicts())
+    if not found:
+        raise SettingsError(f"{topic}: holds no verdict since {since}")
+    return found
 
 
 def scan_topic(settings: Settings, out: Path, since: str, until: str | None) -> dict[str, Any]:

@@ -49,10 +49,11 @@ def worker(
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: stop.set())
     metrics = Metrics()
-    with assembled(chosen) as parts:
+    with assembled(chosen, shadow=chosen.worker.shadow_model) as parts:
         structlog.get_logger().info(
             "worker_started",
             model=parts.model.ref.name,
+            shadow=parts.pipeline.shadow.judge.model.name if parts.pipeline.shadow else None,
             device=str(parts.device),
             why=parts.device.reason,
             cells=parts.cell_count,

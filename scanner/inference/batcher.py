@@ -38,8 +38,8 @@ class _Batch:
 class Batcher:
     """Owns the model's threads. Use as a context manager; leaving it waits for what was submitted.
 
-    On the CPU a batch of one clip is already 16 pictures and a fixed batch gives bit-equal scores whatever else is
-    being scored, so `size` is 1 there. On a GPU larger batches fill the device.
+    On the CPU a batch of one clip is already many pictures, and clips are scored one by one whatever the batch, so
+    `size` is 1 there. On a GPU larger batches fill the device.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Batcher:
         threads: int = 1,
         ahead: int = 2,
         buffer: Callable[[int], NDArray[np.uint8]] | None = None,
+        leave_s: float | None = None,
     ) -> None:
         """
         Args:
@@ -59,11 +60,13 @@ class Batcher:
             threads: batches scored at the same time.
             ahead: full batches that may wait; `submit` blocks beyond, which holds the cells back.
             buffer: gives the memory that batches are gathered in, (N, T, S, S, 3) for N clips.
+            leave_s: how long leaving waits for a model that hangs; None: until it is done.
         """
         self._buffer = buffer or self._plain
         self._model = model
         self._size = size
         self._wait_s = wait_ms / 1000
+        self._leave_s = leave_s
         self._free = [self._new() for _ in range(threads + ahead)]
         self._ready: list[_Batch] = []
         self._open: _Batch | None = None
@@ -83,23 +86,24 @@ class Batcher:
             self._closing = True
             self._changed.notify_all()
         for thread in self._threads:
-            thread.join()
+            thread.join(self._leave_s)
 
     def submit(self, clip: Clip) -> Future[Scored]:
         """Copies the clip's pixels at once; blocks while every batch is full. Raises InferenceError once closed."""
         future: Future[Scored] = Future()
         with self._changed:
-            while self._open is None and not self._free and not self._closing:
+            while self._full and not self._closing:
                 self._changed.wait()
-            if self._closing:
-                raise InferenceError("nothing is scored any more: the program ends")
-            batch = self._open or self._begin()
-            batch.pixels[len(batch.waiting)] = clip.pixels
-            batch.waiting.append((clip, future))
-            if len(batch.waiting) == self._size:
-                self._ready.append(batch)
-                self._open = None
-            self._changed.notify_all()
+            self._put(clip, future)
+        return future
+
+    def offer(self, clip: Clip) -> Future[Scored] | None:
+        """The same, but None instead of waiting."""
+        future: Future[Scored] = Future()
+        with self._changed:
+            if self._full and not self._closing:
+                return None
+            self._put(clip, future)
         return future
 
     def probe(self) -> None:
@@ -107,6 +111,21 @@ class Batcher:
         spec = self._model.spec
         grey = np.full((spec.length, spec.size, spec.size, 3), 128, np.uint8)
         self.submit(Clip(0, 0, 0, 0, grey)).result()
+
+    @property
+    def _full(self) -> bool:
+        return self._open is None and not self._free
+
+    def _put(self, clip: Clip, future: Future[Scored]) -> None:
+        if self._closing:
+            raise InferenceError("nothing is scored any more: the program ends")
+        batch = self._open or self._begin()
+        batch.pixels[len(batch.waiting)] = clip.pixels
+        batch.waiting.append((clip, future))
+        if len(batch.waiting) == self._size:
+            self._ready.append(batch)
+            self._open = None
+        self._changed.notify_all()
 
     def _begin(self) -> _Batch:
         self._open = self._free.pop()

@@ -20,14 +20,14 @@ td.n { text-align: right; font-variant-numeric: tabular-nums } svg { max-width: 
 </style>
 <h1>Two results compared</h1>
 <p>Before: {{ before }}<br>After: {{ after }}</p>
-<p>{{ d.pairs | length }} streams in both, {{ d.changed | length }} with another label;
+<p>{{ d.pairs | length }} in both, {{ d.changed | length }} with another label;
 {{ d.segments_changed }} of {{ d.segments_compared }} segments with another label;
 Cohen’s kappa {{ "–" if d.kappa is none else "%.3f" | format(d.kappa) }}.
 {% if d.shift %}Score moved by {{ "%+.3f" | format(d.shift.mean) }} on average, median
 {{ "%+.3f" | format(d.shift.median) }}, at most {{ "%.3f" | format(d.shift.largest_absolute) }}.{% endif %}</p>
 {{ plot }}
 <h2>Labels</h2>
-<table><tr><th>before<th>after<th>streams</tr>
+<table><tr><th>before<th>after<th>count</tr>
 {% for old, new, count in d.labels %}<tr><td>{{ old }}<td>{{ new }}<td class="n">{{ count }}</tr>{% endfor %}</table>
 {% if d.changed %}<h2>Changed</h2>
 <table><tr><th>stream<th>before<th>after<th>score<th></tr>

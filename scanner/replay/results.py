@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scanner.core.errors import SettingsError
+from scanner.core.types import Verdict
 
 _BATCH = 4096
 _COLUMNS = ("verdict_id", "stream_id", "sequence", "start_ms", "end_ms", "label", "score")
@@ -47,6 +48,18 @@ def read_results(path: Path) -> dict[str, FileResult]:
             found[stream].label, found[stream].score = line["label"], line["score"]
     if not found:
         raise SettingsError(f"{file}: holds no verdict")
+    return found
+
+
+def by_segment(verdicts: Iterable[Verdict]) -> dict[str, FileResult]:
+    """Each segment as a result of its own, named stream/sequence: streams on a topic have no end to sum up.
+
+    What is said again of a segment counts last.
+    """
+    found = {}
+    for said in verdicts:
+        name, model = f"{said.stream_id}/{said.sequence}", f"{said.model.name} {said.model.sha256[:8]}"
+        found[name] = FileResult(name, said.label.value, said.score, {0: (said.label.value, said.score)}, model)
     return found
 
 

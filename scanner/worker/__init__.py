@@ -14,7 +14,8 @@ do not wait for each other.
     watchdog.py    a partition that stands still, and what is tried
 """
 
+from scanner.worker.answering import told_shadow
 from scanner.worker.loop import Worker
 from scanner.worker.rules import Rules
 
-__all__ = ["Rules", "Worker"]
+__all__ = ["Rules", "Worker", "told_shadow"]

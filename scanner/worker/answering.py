@@ -9,15 +9,16 @@ import structlog
 
 from scanner import letters, wire
 from scanner.core.errors import Disposition, ScannerError
-from scanner.core.types import StreamState, Verdict
+from scanner.core.types import StreamState, Timing, Verdict
 from scanner.ledger import Debt
 from scanner.local import ATTEMPTS
 from scanner.pipeline import Look, Pipeline
 from scanner.ports import Record
+from scanner.shadow import Told
 from scanner.telemetry import Metrics
 from scanner.worker.faces import Faces
 from scanner.worker.rules import Rules
-from scanner.worker.streams import Job
+from scanner.worker.streams import Job, Stream
 
 log = structlog.get_logger()
 
@@ -29,9 +30,11 @@ class Answering:
         self._rules = rules
         self._faces = None if rules.faces_every_s is None else Faces(rules.topics.faces, rules.faces_every_s)
 
-    def answer(self, job: Job, state: StreamState, look: Look) -> tuple[tuple[Record, ...], StreamState]:
-        """The records that answer the job, and what is to be remembered of its stream."""
-        conclusion = self._pipeline.answer(state, look)
+    def answer(self, job: Job, stream: Stream, look: Look) -> tuple[Record, ...]:
+        """The records that answer the job; its stream remembers."""
+        before = stream.state
+        conclusion = self._pipeline.answer(before, look)
+        stream.state = conclusion.state
         source = job.debt.delivery.source
         queued_ms = max(0, round((time.monotonic() - job.debt.taken_s) * 1000) - look.timing.total)
         timing = replace(look.timing, queued=queued_ms, total=look.timing.total + queued_ms)
@@ -43,6 +46,7 @@ class Answering:
             *(wire.alert_record(alert, topics.alerts, at_ms=now) for alert in conclusion.alerts),
             wire.state_record(conclusion.state, topics.states_of(source.topic), at_ms=now),
             *(self._faces.records(look, verdict, at_ms=now) if self._faces else ()),
+            *self._compared(job, stream, before, look, timing),
         )
         self._metrics.judged(verdict)
         for alert in conclusion.alerts:
@@ -58,7 +62,22 @@ class Answering:
             observe_ms=timing.observe,
             score_ms=timing.score,
         )
-        return records, conclusion.state
+        return records
+
+    def _compared(
+        self, job: Job, stream: Stream, before: StreamState, look: Look, timing: Timing
+    ) -> tuple[Record, ...]:
+        """What a second model says of the same clips, on a topic of its own."""
+        try:
+            conclusion = self._pipeline.compare(stream.shadow, before, look)
+        except Exception:
+            log.exception("shadow_failed", stream_id=stream.state.stream_id)
+            conclusion = None
+        stream.shadow = conclusion.state if conclusion else None
+        if conclusion is None:
+            return ()
+        verdict = replace(conclusion.verdict, source=job.debt.delivery.source, timing_ms=timing)
+        return (wire.verdict_record(verdict, self._rules.topics.shadow, at_ms=now_ms(), by=self._me()),)
 
     def _me(self) -> wire.Answerer:
         return wire.Answerer(self._rules.name, self._rules.cells_restarted())
@@ -91,6 +110,20 @@ def _live_at_ms(job: Job, verdict: Verdict) -> int:
     """When the segment's last frame was live, or, as long as its source does not tell, when it came onto the topic."""
     captured_ms = job.segment.captured_at_ms
     return job.debt.delivery.timestamp_ms if captured_ms is None else captured_ms + verdict.end_ms - verdict.start_ms
+
+
+def told_shadow(metrics: Metrics) -> Told:
+    """Counts what becomes of the second model's segments, and says so when that changes."""
+    last = ""
+
+    def told(outcome: str, why: str) -> None:
+        nonlocal last
+        metrics.shadowed(outcome)
+        if outcome != last:
+            (log.info if outcome == "judged" else log.warning)("shadow_" + outcome, why=why)
+        last = outcome
+
+    return told
 
 
 def now_ms() -> int:

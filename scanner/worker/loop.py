@@ -148,7 +148,7 @@ class Worker:
                     continue
                 look = self._seen(job, job.future)
                 if look is not None:
-                    job.debt.outputs, stream.state = self._answering.answer(job, stream.state, look)
+                    job.debt.outputs = self._answering.answer(job, stream, look)
                 self._forget_streams(stream, job)
                 self._watchdog.alive([job.debt.place], time.monotonic())
         return True

@@ -46,6 +46,8 @@ class Stream:
     waiting: deque[Job] = field(default_factory=deque)
     heard_s: float = 0.0
     """monotonic clock when its last segment came, or its state"""
+    shadow: StreamState | None = None
+    """what a second model remembers of it, as long as it stays here"""
 
 
 class Streams:

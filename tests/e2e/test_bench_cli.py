@@ -18,9 +18,9 @@ def clip(tmp_path_factory):
     return path
 
 
-def bench(*arguments: str) -> list[dict]:
+def bench(*arguments: str, profile: tuple[str, ...] = ("--profile", "360p30")) -> list[dict]:
     done = subprocess.run(
-        [sys.executable, "-m", "scanner", "bench", *arguments, "--profile", "360p30", "--json"],
+        [sys.executable, "-m", "scanner", "bench", *arguments, *profile, "--json"],
         check=False,
         capture_output=True,
         timeout=240,
@@ -80,3 +80,25 @@ def test_an_unknown_bus_is_refused(clip) -> None:
     )
     assert done.returncode == 2
     assert b"pigeon" in done.stderr
+
+
+@pytest.mark.kafka
+def test_an_archive_is_answered_alike_by_groups_of_two_sizes_and_its_speed_is_told(clip, kafka_broker) -> None:
+    where = ("--bootstrap", kafka_broker.bootstrap)
+    decoding, one, two = bench("archive", str(clip), "--copies", "3", "--workers", "1,2", *where, profile=())
+    assert decoding["video_s"] == pytest.approx(4.0, abs=0.1)
+    assert (one["workers"], two["workers"]) == (1, 2)
+    assert one["segments"] == two["segments"] == 6
+    assert one["video_s"] == pytest.approx(12.0, abs=0.1)
+    assert one["sha256"] == two["sha256"]
+    assert one["per_core_hour"] > 0
+    assert 0 < one["beside_decoding"] < 1
+
+
+@pytest.mark.kafka
+def test_live_streams_are_measured_without_and_with_an_archive(clip, kafka_broker) -> None:
+    where = ("--bootstrap", kafka_broker.bootstrap)
+    alone, beside = bench("priorities", str(clip), "--streams", "1", "--seconds", "5", "--backlog", "2", *where)
+    assert (alone["archive_segments"], beside["archive_segments"]) == (0, 10)
+    assert alone["answered"] == alone["published"] == beside["answered"] == beside["published"] == 3
+    assert beside["archive_answered"] > 0

@@ -33,7 +33,7 @@ from scanner.cli.app import app
 from scanner.core.errors import ScannerError
 from scanner.letters import redriver
 from scanner.ports import Record
-from scanner.settings import Settings
+from scanner.settings import Settings, TopicSettings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from certificates import certificate
@@ -161,12 +161,12 @@ READS = {
     "replayer": {"archive"},
     "ingest": {"segments"},
     "dashboard": {"segments", "archive", "verdicts", "alerts", "states", "deadletters", "reviews", "faces"},
-    "tail": {"verdicts", "alerts"},
+    "tail": {"verdicts", "alerts", "shadow"},
     "redrive": {"deadletters", "segments", "archive", "verdicts"},
     "auditor": {"segments", "archive", "verdicts", "alerts", "deadletters", "reviews"},
 }
 WRITES = {
-    "worker": {"verdicts", "alerts", "states", "archive_states", "deadletters", "faces"},
+    "worker": {"verdicts", "alerts", "states", "archive_states", "deadletters", "faces", "shadow"},
     "publisher": {"segments"},
     "replayer": {"archive"},
     "ingest": {"segments"},
@@ -175,7 +175,7 @@ WRITES = {
     "redrive": {"segments", "archive"},
     "auditor": set(),
 }
-NAMES = ("segments", "archive", "archive_states", "verdicts", "alerts", "states", "deadletters", "reviews", "faces")
+NAMES = tuple(name for name in TopicSettings.model_fields if name != "partitions")
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -249,7 +249,7 @@ def test_the_commands_are_those_of_the_tool() -> None:
         f"--allow-principal User:s-worker --operation {line}"
         for line in (
             f"Read {topics('segments', 'archive', 'states', 'archive_states')} --group scanner",
-            f"Write {topics('verdicts', 'alerts', 'states', 'archive_states', 'deadletters')}",
+            f"Write {topics('verdicts', 'alerts', 'states', 'archive_states', 'deadletters', 'shadow')}",
             "Write --resource-pattern-type prefixed --transactional-id scanner.",
         )
     ]
