@@ -183,7 +183,7 @@ def _table(found: Difference) -> None:
     if shift is not None:
         console.print(
             f"score moved by {shift.mean:+.3f} on average, median {shift.median:+.3f},"
-            f" 95 % within ±{shift.p95_absolute:.3f}, at most {shift.largest_absolute:.3f} ({shift.count} scored in both)"
+            f" 95 % within ±{shift.p95_absolute:.3f}, at most {shift.largest_absolute:.3f} ({shift.count} scored)"
         )
     kappa = "–" if found.kappa is None else f"{found.kappa:.3f}"
     segments = f"{found.segments_changed} of {found.segments_compared} segments changed label"
