@@ -179,6 +179,21 @@ class DashboardSettings(Section):
     metrics_port: int | None = Field(None, ge=0, le=65535, description="Port of the dashboard's /metrics; unset: none.")
 
 
+class OidcSettings(Section):
+    issuer: str | None = Field(None, description="OpenID Connect provider to sign in with; unset: local users alone.")
+    client_id: str | None = Field(None, description="The dashboard's name there.")
+    client_secret: SecretStr | None = Field(None, description="Its secret; unset: a public client, with PKCE alone.")
+    scope: str = Field("openid profile email", description="What is asked for.")
+    redirect: str | None = Field(
+        None, description="Where the provider sends people back: https://HOST/sign-in/oidc/back; unset: as asked."
+    )
+    name_claim: str = Field("email", description="Claim that names a person, in reviews as well.")
+    role_claim: str = Field("roles", description="Claim with the roles; a.b looks into nested ones.")
+    viewers: Listed[str] = Field(("scanner-viewer",), description="Its values that make a viewer; *: everybody.")
+    reviewers: Listed[str] = Field(("scanner-reviewer",), description="Its values that make a reviewer.")
+    admins: Listed[str] = Field(("scanner-admin",), description="Its values that make an admin.")
+
+
 class IngestSettings(Section):
     segment_s: float = Field(2.0, gt=0, le=30, description="Length at which live streams are cut, at a keyframe.")
     stall_s: float = Field(10.0, gt=0, le=3600, description="A source that sends nothing for so long is dead.")
@@ -208,6 +223,7 @@ class Settings(Section):
     claims: Claims = Claims()
     worker: WorkerSettings = WorkerSettings()
     dashboard: DashboardSettings = DashboardSettings()
+    oidc: OidcSettings = OidcSettings()
     ingest: IngestSettings = IngestSettings()
     log: Log = Log()
     audit: Audit = Audit()

@@ -22,8 +22,12 @@ from scanner.core.errors import SettingsError
 
 SHORTEST_PASSWORD = 10
 LONGEST_PASSWORD = 1000  # hashing is dear: nobody's megabytes are hashed
-_NAME = re.compile(r"[\w.@+-]{1,64}")
+NAME = re.compile(r"[\w.@+-]{1,64}")
 _HASHERS = 2  # at once: each takes 64 MiB for a tenth of a second
+
+
+class RefusedError(Exception):
+    """Somebody may not enter, and why."""
 
 
 class Role(StrEnum):
@@ -90,7 +94,7 @@ class Accounts:
 
     def add(self, name: str, role: Role, password: str) -> bool:
         """Adds or changes somebody; whether the name is new. Raises SettingsError."""
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise SettingsError(f"a user's name is 1 to 64 letters, digits or . @ + - _, not {name!r:.80}")
         if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
             raise SettingsError(

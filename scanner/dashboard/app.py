@@ -56,6 +56,8 @@ ROUTES = [
     Route("/choose", signin.choose, methods=["POST"]),
     Route("/sign-in", signin.show),
     Route("/sign-in", signin.sign_in, methods=["POST"]),
+    Route("/sign-in/oidc", signin.leave),
+    Route("/sign-in/oidc/back", signin.returned, name="returned"),
     Route("/sign-out", signin.sign_out, methods=["POST"]),
     Route("/healthz", pages.healthz),
 ]

@@ -121,7 +121,7 @@ def _told(run: Run) -> dict[str, Any]:
         "files": len(run.files), "failed": run.failed, "planned": run.planned, "since": run.since,
         "labels": dict(run.labels), "changed_ms": changed, "facts": run.facts,
         "speed": run.since_duration_ms / 1000 / spent_s if run.planned_ms is not None else None,
-        "hours": run.duration_ms / 3_600_000,
+        "duration_ms": run.duration_ms,
     }  # fmt: skip
 
 

@@ -6,6 +6,8 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
@@ -27,6 +29,9 @@ from scanner.ports import Bus
 from scanner.settings import Settings
 from scanner.telemetry import serve_metrics
 
+if TYPE_CHECKING:
+    from scanner.dashboard.oidc import Oidc
+
 log = structlog.get_logger()
 
 LEAVE_S = 2  # readers of events never hang up by themselves
@@ -37,7 +42,7 @@ def site_for(settings: Settings, bus: Bus, accounts: Accounts | None = None) -> 
     ours = settings.dashboard
     accounts = accounts or Accounts(ours.users_file)
     accounts.prepare()
-    if not accounts.users():
+    if not (accounts.users() or settings.oidc.issuer):
         log.warning("nobody_may_sign_in_yet", users_file=str(ours.users_file), add="scanner dashboard users add NAME")
     topics = topics_of(settings)
     limits = Limits(ours.streams, ours.points, round(settings.faces.kept_min * 60_000))
@@ -51,10 +56,22 @@ def site_for(settings: Settings, bus: Bus, accounts: Accounts | None = None) -> 
         lag=Lag(bus, topics.segments, settings.kafka.group),
         redriver=Redriver(bus, topics),
         archives=Archives(ours.runs) if ours.runs else None,
+        oidc=_provider(settings),
+        issuer=settings.oidc.issuer or "",
         reviewers=ours.reviewers,
         https=ours.https or ours.tls_cert is not None,
         session_s=round(ours.session_hours * 3600),
     )
+
+
+def _provider(settings: Settings) -> Oidc | None:
+    if not settings.oidc.issuer:
+        return None
+    try:
+        provider: type[Oidc] = import_module("scanner.dashboard.oidc").Oidc
+    except ImportError as error:
+        raise SettingsError(f"oidc.issuer needs {error.name}: pip install 'scanner[oidc]'") from error
+    return provider(settings.oidc)
 
 
 @contextmanager

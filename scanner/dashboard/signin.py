@@ -5,15 +5,20 @@ from __future__ import annotations
 import secrets
 import time
 from hmac import compare_digest
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from scanner.dashboard.accounts import User
-from scanner.dashboard.site import THEMES, check_token, page, site_of, user_of
+from scanner.dashboard.accounts import RefusedError, User
+from scanner.dashboard.site import THEMES, Site, check_token, page, site_of, user_of
 from scanner.dashboard.words import LANGUAGES
+
+if TYPE_CHECKING:
+    from scanner.dashboard.oidc import Oidc
 
 log = structlog.get_logger()
 YEAR_S = 365 * 24 * 3600
@@ -34,7 +39,7 @@ async def show(request: Request) -> Response:
         return _signed_in(request, first, "/")
     if user_of(request):
         return RedirectResponse(within(request.query_params.get("next")), 303)
-    problem = "" if site.accounts.users() else "signin.nobody"
+    problem = "" if site.accounts.users() or site.oidc else "signin.nobody"
     return page(request, "signin.html", target=within(request.query_params.get("next")), problem=problem)
 
 
@@ -66,6 +71,48 @@ def _signed_in(request: Request, user: User, target: str) -> Response:
     request.session.clear()
     request.session.update(user=user.name, print=user.print, csrf=secrets.token_urlsafe(24))
     return RedirectResponse(target, 303)
+
+
+async def leave(request: Request) -> Response:
+    """To the provider, where there is one."""
+    oidc = _oidc(request)
+    request.session["next"] = within(request.query_params.get("next"))
+    try:
+        return await oidc.leave(request, str(request.url_for("returned")))
+    except RefusedError as error:
+        log.warning("provider_refused", error=str(error))
+        return page(request, "signin.html", 503, target="/", problem="signin.provider")
+
+
+async def returned(request: Request) -> Response:
+    """Back from the provider."""
+    oidc, site = _oidc(request), site_of(request)
+    target = within(request.session.get("next"))
+    try:
+        user = await _guest(site, oidc, request)
+    except RefusedError as error:
+        request.session.clear()
+        log.warning("sign_in_failed", error=str(error))
+        return page(request, "signin.html", 403, target="/", problem="signin.refused")
+    log.info("signed_in", user=user.name, role=user.role.value, issuer=site.issuer)
+    answer = _signed_in(request, user, target)
+    request.session.update(issuer=site.issuer, role=user.role.value)
+    return answer
+
+
+async def _guest(site: Site, oidc: Oidc, request: Request) -> User:
+    """Nobody borrows the name that a local user's reviews are signed with. Raises RefusedError."""
+    user = await oidc.returned(request)
+    if user.name in site.accounts.users():
+        raise RefusedError(f"{user.name} is a local user")
+    return user
+
+
+def _oidc(request: Request) -> Oidc:
+    oidc = site_of(request).oidc
+    if oidc is None:
+        raise HTTPException(404)
+    return oidc
 
 
 async def sign_out(request: Request) -> Response:

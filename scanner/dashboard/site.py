@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import wraps
 from hmac import compare_digest
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -30,6 +30,9 @@ from scanner.ports import Bus
 from scanner.report.words import clock, percent
 from scanner.wire import Topics
 
+if TYPE_CHECKING:  # an extra: only who uses it needs it
+    from scanner.dashboard.oidc import Oidc
+
 THEMES = ("auto", "dark", "light")
 TRIES, WINDOW_S = 5, 300.0
 
@@ -47,6 +50,9 @@ class Site:
     redriver: Redriver
     archives: Archives | None = None
     """None: no folder of replays was named"""
+    oidc: Oidc | None = None
+    issuer: str = ""
+    """whose word is taken; empty without a provider"""
     reviewers: int = 1
     https: bool = False
     session_s: int = 12 * 3600
@@ -66,10 +72,20 @@ def words_of(request: Request) -> Words:
 
 
 def user_of(request: Request) -> User | None:
-    """Who is signed in, as the users file says now."""
+    """Who is signed in: as the users file says now, or as the provider said when they came."""
     name = request.session.get("user")
+    if "issuer" in request.session:
+        return _guest(request)
     user = site_of(request).accounts.users().get(name) if isinstance(name, str) else None
     return user if user and compare_digest(user.print, str(request.session.get("print"))) else None
+
+
+def _guest(request: Request) -> User | None:
+    """Somebody whom the provider that is trusted now has sent."""
+    session, site = request.session, site_of(request)
+    if not site.issuer or session["issuer"] != site.issuer:
+        return None
+    return User(str(session.get("user")), Role(str(session.get("role"))), "")
 
 
 Page = Callable[[Request], Response]
@@ -148,6 +164,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
         token=token_of(request),
         version=site_of(request).asset_version,
         archives=site_of(request).archives is not None,
+        oidc=site_of(request).oidc is not None,
         path=request.url.path,
         here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         **{"waiting": 0, "seen": 0, **values},

@@ -17,6 +17,8 @@ from scanner.dashboard.app import ROUTES
 from scanner.testing import draw_video
 
 OPEN = {"/sign-in", "/healthz"}
+OF_A_PROVIDER = {"/sign-in/oidc", "/sign-in/oidc/back"}
+"""nothing is there without one; see test_oidc.py"""
 PAGES = ["/", "/reviews", "/health"]
 
 
@@ -30,6 +32,8 @@ def test_nothing_but_health_and_sign_in_is_open(desk) -> None:
             answer = client.request(method, route.path)
             if route.path in OPEN and method == "GET":
                 assert answer.status_code == 200, route.path
+            elif route.path in OF_A_PROVIDER:
+                assert answer.status_code == 404, route.path
             else:
                 assert answer.status_code in {303, 401, 403}, (method, route.path)
                 assert answer.headers.get("location", "/sign-in").startswith("/sign-in")
@@ -197,9 +201,12 @@ def test_a_wall_of_hundreds_comes_in_two_helpings_and_whole_when_asked(desk) -> 
     desk.say(*(verdict(f"s{number}") for number in range(150)), suspicious("bad"))
     client = desk.client("viewer")
     text = client.get("/").text
-    assert text.count('<li class="tile') == 121, "those shown first, and the one to copy"
+    assert text.count('<li class="tile') == 41, "those shown first, and the one to copy"
+    for told, tiles in (("25", 26), ("9999", 151), ("1", 13), ("x", 41), ("-3", 41)):
+        client.cookies.set("tiles", told, domain="testserver.local")
+        assert client.get("/").text.count('<li class="tile') == tiles
     assert text.index('data-id="bad"') < text.index('data-id="s0"')
-    assert "31 more streams" in text
+    assert "111 more streams" in text
     assert client.get("/?all").text.count('<li class="tile') == 152
 
 

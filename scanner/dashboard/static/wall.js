@@ -175,7 +175,11 @@
       node.closest(".chip").classList.toggle("none", Boolean(node.dataset.count) && !number);
     }
     document.getElementById("empty").hidden = tiles.size > 0;
-    offer();
+  };
+  // So many tiles come with the page next time, and no more, so that the first paint does not wait for them.
+  const tell = () => {
+    const seen = [...tiles.values()].filter((tile) => tile.seen).length;
+    document.cookie = `tiles=${seen}; path=/; max-age=31536000; samesite=lax` + (location.protocol === "https:" ? "; secure" : "");
   };
   const order = () => {
     if (hands || wall.contains(document.activeElement)) return;
@@ -203,7 +207,7 @@
       sieve(tile);
       soon(tile);
     }
-    if (!told) order();
+    if (!told) { offer(); order(); }
     told = true;
     count();
   });
@@ -211,9 +215,11 @@
     if (!told) return;
     const now = window.scanner.now();
     for (const tile of tiles.values()) if (judge(tile, now) || tile.attention === "silent") { sieve(tile); soon(tile); }
+    offer();
     count();
     filter();
     order();
+    tell();
   }, ORDER_MS);
   // The address remembers the arrangement: a screen on a wall, or a bookmark, comes back as it was.
   const remember = () => {
