@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections import Counter
 from contextlib import closing
@@ -100,6 +101,22 @@ def test_one_that_comes_in_the_middle_ends_the_first_and_goes_on_from_there(offi
     assert Counter(fate for _, fate in office.fates) == {Fate.BEFORE: 7, Fate.REDRIVEN: LETTERS - 7}
     assert set(office.redriven().values()) == {1}
     assert len(office.redriven()) == LETTERS
+
+
+def test_the_marks_that_a_redrive_leaves_are_no_backlog(office: Office) -> None:
+    office.redrive()
+    assert sum(office.bus.lag(office.topics.segments, "g").values()) >= LETTERS
+    with closing(office.bus.subscribe([office.topics.segments], "g")) as member:
+        taken: dict[tuple[str, int], int] = {}
+        deadline = time.monotonic() + 60
+        while len(taken) < 3 or sum(office.bus.lag(office.topics.segments, "g").values()):
+            assert time.monotonic() < deadline
+            taken |= {(each.record.topic, each.partition): each.offset + 1 for each in member.poll(0.2, 100)}
+            member.commit([], taken)
+    with closing(office.bus.publisher()) as publisher:
+        publisher.publish(record("good", 0, 1, office.topics.segments))
+        publisher.flush(30)
+    assert sum(office.bus.lag(office.topics.segments, "g").values()) >= 1
 
 
 def test_two_commands_at_once(office: Office) -> None:

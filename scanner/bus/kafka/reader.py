@@ -83,6 +83,27 @@ class KafkaReader:
         return edges
 
 
+def without_records(config: KafkaConfig, ranges: Mapping[TopicPartition, tuple[int, int]]) -> set[TopicPartition]:
+    """Where nothing but the marks of transactions lies between two offsets, read with `read_committed`."""
+    open_, empty = dict(ranges), set[TopicPartition]()
+    deadline = time.monotonic() + config.deadline_s / 2
+    with ours("count what waits"):
+        consumer = made(KafkaConsumer, {**config.consumer(), "auto_offset_reset": "earliest"})
+        try:
+            consumer.assign(list(open_))
+            for place, (start, _) in open_.items():
+                consumer.seek(place, start)
+            while open_ and time.monotonic() < deadline:
+                for place in consumer.poll(timeout_ms=100, max_records=len(open_)):
+                    open_.pop(place, None)
+                passed = {place for place, (_, end) in open_.items() if (consumer.position(place) or 0) >= end}
+                empty |= passed
+                open_ = {place: range_ for place, range_ in open_.items() if place not in passed}
+        finally:
+            consumer.close(autocommit=False, timeout_ms=1000)
+    return empty
+
+
 def fetched(config: KafkaConfig, source: Source) -> Delivery | None:
     """The one record at these coordinates, if it is still there."""
     place = TopicPartition(source.topic, source.partition)
