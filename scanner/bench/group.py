@@ -19,7 +19,7 @@ from urllib.request import urlopen
 
 from scanner.assembly.bus import kafka_bus, topic_plans, topics_of
 from scanner.assembly.scan import assembled, library_seconds, worker_of
-from scanner.bench.usage import Role
+from scanner.bench.usage import Role, usage_of
 from scanner.bus.broker import LocalBroker
 from scanner.bus.memory import MemoryBus
 from scanner.core.errors import ScannerError
@@ -32,6 +32,7 @@ PARTITIONS = 12
 _READY_S = 60.0
 _ENDING_S = 60.0
 _SCRAPE_S = 10.0
+_REST_S, _AT_REST_CORES = 30, 0.25  # a cell that starts keeps a core busy; a broker and a worker that wait, a tenth
 _LIBRARY = re.compile(r'^scanner_library_seconds_total\{library="(\w+)"\} (\S+)$', re.MULTILINE)
 
 
@@ -75,6 +76,7 @@ def on_kafka(settings: Settings, workers: int, bootstrap: str | None) -> Iterato
                 roles[f"cells{suffix}"] = Role(process.pid, itself=False)
             if broker_pid is not None:
                 roles["broker"] = Role(broker_pid)
+            _await_rest(roles)
             yield Group(bus, mine.kafka.group, topics_of(mine), roles, lambda: _scraped(ports))
 
 
@@ -176,6 +178,16 @@ def _scraped(ports: Sequence[int]) -> dict[str, float]:
             for name, seconds in _LIBRARY.findall(page.read().decode()):
                 total[name] += float(seconds)
     return dict(total)
+
+
+def _await_rest(roles: Mapping[str, Role]) -> None:
+    """Until nothing starts any more: spare cells begin after the first one is ready. At most half a minute."""
+    waited = threading.Event()
+    for _ in range(_REST_S):
+        before = sum(usage_of(role).cpu_s for role in roles.values())
+        waited.wait(1.0)
+        if sum(usage_of(role).cpu_s for role in roles.values()) - before < _AT_REST_CORES:
+            return
 
 
 def _last_line(log: Path) -> str:

@@ -1,19 +1,26 @@
 """What to set on this machine for a number of live streams, what it then holds, and what an hour of video costs.
 
-candidates (cells × scoring threads × models) ──a live run each──▶ held? scores like the first one? ──▶ the fastest
+1. cells × scoring threads × models × devices ──▶ the fastest that holds and scores like the first one
+2. … with other batches                       ──▶ the fastest
+3. … looking more often in patrol             ──▶ the closest look that still holds
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from scanner.bench.figures import LiveFigures
+from scanner.core.clips import Pace
 from scanner.core.types import Verdict
 from scanner.settings import Settings
 
 Run = Callable[[Settings, int], tuple[LiveFigures, list[Verdict]]]
 """settings and a number of streams to what a live run gave"""
+
+PACES = (Pace(2, 1.0), Pace(1, 1.0), Pace(2, 0.0))  # closest first
+_CPU_BATCHES, _GPU_BATCHES = ((4, 5.0), (4, 20.0)), ((8, 5.0), (32, 5.0), (16, 20.0))  # clips, wait in ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +30,12 @@ class Candidate:
     cells: int
     score_threads: int
     model: str
+    device: str = "cpu"
+    batch_size: int = 0
+    """0 is what suits the device"""
+    batch_wait_ms: float = 5.0
+    patrol_clips: int = 1
+    patrol_every_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +44,22 @@ class Trial:
 
     candidate: Candidate
     figures: LiveFigures
-    score_difference: float
-    """mean absolute difference to the first candidate's scores of the same segments; 1 when none can be compared"""
+    score_difference: float | None
+    """mean absolute difference to the first candidate's scores of the same segments; 1 when none can be compared, None
+    where it looked elsewhere"""
     fits: bool
     """held, fast enough, and scores within tolerance"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What has to be held."""
+
+    streams: int
+    p95_s: float
+    """seconds from a segment's availability to its verdict that 95 % must stay below"""
+    tolerance: float
+    """largest mean absolute difference of scores to the first candidate's"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,38 +71,80 @@ class Costs:
     thousand_archive_hours: float
 
 
-def candidates(cores: int, models: Sequence[str]) -> Iterator[Candidate]:
+class Search:
+    """Tries candidates one after the other; `best` is the choice so far."""
+
+    def __init__(self, run: Run, settings: Settings, wish: Wish) -> None:
+        self.best: Trial | None = None
+        self._run = run
+        self._settings = settings
+        self._wish = wish
+        self._reference: dict[tuple[str, int], float] | None = None
+
+    def trials(self, cores: int, models: Sequence[str], devices: Sequence[str]) -> Iterator[Trial]:
+        """Every trial as it ends; see the module's steps."""
+        tried = []
+        for candidate in candidates(cores, models, devices):
+            tried.append(self._try(candidate))
+            yield tried[-1]
+        self.best = best_of(tried)
+        if self.best is None:
+            return
+        for candidate in other_batches(self.best.candidate):
+            tried.append(self._try(candidate))
+            yield tried[-1]
+        self.best = best = best_of(tried) or self.best
+        for pace in PACES if self._settings.scan.coverage in {"auto", "patrol"} else ():
+            closer = replace(best.candidate, patrol_clips=pace.clips, patrol_every_s=pace.every_s)
+            trial = self._try(closer, compared=False)
+            yield trial
+            if trial.fits:
+                self.best = trial
+                return
+
+    def _try(self, candidate: Candidate, *, compared: bool = True) -> Trial:
+        figures, verdicts = self._run(with_candidate(self._settings, candidate), self._wish.streams)
+        fits = figures.held and figures.latency_ms["p95"] < self._wish.p95_s * 1000
+        if not compared:
+            return Trial(candidate, figures, None, fits)
+        scores = {(v.stream_id, v.sequence): v.score for v in verdicts if v.score is not None}
+        self._reference = scores if self._reference is None else self._reference
+        apart = difference(self._reference, scores)
+        return Trial(candidate, figures, round(apart, 4), fits and apart <= self._wish.tolerance)
+
+
+def candidates(cores: int, models: Sequence[str], devices: Sequence[str] = ("cpu",)) -> Iterator[Candidate]:
     """Few cells with few threads up to all of both; the first one is what the settings' zeros mean."""
     counts = sorted({1, max(1, cores // 2), cores}, reverse=True)
     for model in models:
-        for cells in counts:
-            for threads in counts:
-                yield Candidate(cells, threads, model)
+        for device in devices:
+            for cells in counts:
+                for threads in counts:
+                    yield Candidate(cells, threads, model, device)
+
+
+def other_batches(candidate: Candidate) -> Iterator[Candidate]:
+    """The same with batches that its device does not have by default."""
+    for size, wait_ms in _CPU_BATCHES if candidate.device == "cpu" else _GPU_BATCHES:
+        yield replace(candidate, batch_size=size, batch_wait_ms=wait_ms)
 
 
 def with_candidate(settings: Settings, candidate: Candidate) -> Settings:
     """The settings, but for what the candidate sets."""
-    update = {"cells": candidate.cells, "score_threads": candidate.score_threads, "model": candidate.model}
-    return settings.model_copy(update={"scan": settings.scan.model_copy(update=update)})
+    scan, policy = _sections(candidate)
+    return settings.model_copy(
+        update={
+            "scan": settings.scan.model_copy(update=scan),
+            "policy": settings.policy.model_copy(update=policy),
+        }
+    )
 
 
-def tried(
-    run: Run, settings: Settings, wishes: Iterable[Candidate], *, streams: int, p95_s: float, tolerance: float
-) -> Iterator[Trial]:
-    """Runs each candidate at `streams`; scores are compared with those of the first.
-
-    Args:
-        p95_s: seconds from a segment's availability to its verdict that 95 % must stay below.
-        tolerance: largest mean absolute difference of scores to the first candidate's.
-    """
-    reference: dict[tuple[str, int], float] | None = None
-    for candidate in wishes:
-        figures, verdicts = run(with_candidate(settings, candidate), streams)
-        scores = {(v.stream_id, v.sequence): v.score for v in verdicts if v.score is not None}
-        reference = scores if reference is None else reference
-        apart = difference(reference, scores)
-        fits = figures.held and figures.latency_ms["p95"] < p95_s * 1000 and apart <= tolerance
-        yield Trial(candidate, figures, round(apart, 4), fits)
+def _sections(candidate: Candidate) -> tuple[dict[str, int | float | str], dict[str, int | float | str]]:
+    """What it sets in [scan], and in [policy]."""
+    scan = asdict(candidate)
+    policy = {name: scan.pop(name) for name in ("patrol_clips", "patrol_every_s")}
+    return scan, policy
 
 
 def difference(first: dict[tuple[str, int], float], other: dict[tuple[str, int], float]) -> float:
@@ -112,10 +179,9 @@ def costs(price_per_hour: float, streams: int, times_real_time: float) -> Costs:
 
 def settings_text(candidate: Candidate, streams: int, p95_ms: float) -> str:
     """The TOML file that sets what was found."""
-    return (
-        f"# Written by `scanner plan`: {streams} live streams, 95 % answered within {p95_ms:.0f} ms.\n"
-        "[scan]\n"
-        f"cells = {candidate.cells}\n"
-        f"score_threads = {candidate.score_threads}\n"
-        f'model = "{candidate.model}"\n'
+    scan, policy = (
+        "".join(f"{name} = {json.dumps(value)}\n" for name, value in section.items())
+        for section in _sections(candidate)
     )
+    told = f"# Written by `scanner plan`: {streams} live streams, 95 % answered within {p95_ms:.0f} ms.\n"
+    return f"{told}[scan]\n{scan}\n[policy]\n{policy}"

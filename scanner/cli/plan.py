@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,7 @@ from scanner.cli.common import AsJson, Bootstrap, Exit, SettingsFile, complain, 
 
 if TYPE_CHECKING:
     from scanner.bench.figures import LiveFigures
-    from scanner.bench.planning import Costs, Run, Trial
+    from scanner.bench.planning import Costs, Search, Trial
     from scanner.core.types import Verdict
     from scanner.settings import Settings
 
@@ -27,6 +26,7 @@ def plan(
     profile: ProfileName = "720p30",
     on: Annotated[str, typer.Option("--bus", help="kafka or memory.")] = "kafka",
     model: Annotated[list[str] | None, typer.Option(help="Models to try; the one that is set by default.")] = None,
+    device: Annotated[list[str] | None, typer.Option(help="Devices to try; the one that is set by default.")] = None,
     tolerance: Annotated[float, typer.Option(min=0, help="Mean difference of scores that is accepted.")] = 0.02,
     find_max: Annotated[bool, typer.Option("--find-max", help="Also find the most streams.")] = False,
     write: Annotated[Path | None, typer.Option(help="Write the settings file there.", show_default=False)] = None,
@@ -34,18 +34,20 @@ def plan(
     as_json: AsJson = False,
     settings: SettingsFile = None,
 ) -> None:
-    """Try cells, threads and models under live load; tell which to set, what is held, and what video costs.
+    """Try settings under live load; tell which to set, what this machine holds with them, and what video costs.
 
-    Exit code 1 when no setting holds the streams within the wanted time.
+    First cells, threads, models and devices, then batches, then closer looks in patrol. Exit code 1 when no setting
+    holds the streams within the wanted time.
     """
     import tempfile
 
     from scanner.assembly.scan import assembled
     from scanner.bench.live import run_live
     from scanner.bench.material import profile_named
-    from scanner.bench.planning import costs, settings_text, with_candidate
+    from scanner.bench.planning import Search, Wish, costs, settings_text, with_candidate
     from scanner.bench.search import most_held
     from scanner.bench.stages import batch_cost
+    from scanner.inference.onnx import resolve_device
 
     chosen = settings_from(settings, log_level="warning")
     with tempfile.TemporaryDirectory() as folder:
@@ -55,7 +57,9 @@ def plan(
             with group_for(under, on, 1, bootstrap) as group:
                 return run_live(group, made, streams=count, seconds=seconds, told=progress)
 
-        best = _best(run, chosen, model or [chosen.scan.model], Wish(streams, p95, tolerance), as_json)
+        search = Search(run, chosen, Wish(streams, p95, tolerance))
+        devices = [str(resolve_device(wish)) for wish in device or [chosen.scan.device]]
+        best = _best(search, model or [chosen.scan.model], devices, as_json)
         under = with_candidate(chosen, best.candidate)
         held = most_held(lambda count: run(under, count)[0], streams) if find_max else streams
         with assembled(under) as parts:
@@ -68,41 +72,32 @@ def plan(
         typer.echo(f"settings written to {write}" if write else text)
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What has to be held."""
-
-    streams: int
-    p95_s: float
-    tolerance: float
-
-
-def _best(run: Run, settings: Settings, models: list[str], wish: Wish, as_json: bool) -> Trial:
+def _best(search: Search, models: list[str], devices: list[str], as_json: bool) -> Trial:
     """Tries every candidate, telling of each; exits when none fits."""
     from dataclasses import asdict
 
     from scanner.assembly.scan import core_count
-    from scanner.bench.planning import best_of, candidates, tried
 
-    trials = []
-    wishes = candidates(core_count(), models)
-    found = tried(run, settings, wishes, streams=wish.streams, p95_s=wish.p95_s, tolerance=wish.tolerance)
-    for trial in found:
-        trials.append(trial)
+    for trial in search.trials(core_count(), models, devices):
         if wants_json(as_json):
             say({"figure": "trial", **asdict(trial)})
-            continue
-        made = trial.candidate
-        typer.echo(
-            f"{made.model}, {made.cells} cells, {made.score_threads} scoring threads: p95"
-            f" {trial.figures.latency_ms['p95']:.0f} ms, scores apart by {trial.score_difference:.4f}"
-            f"{'' if trial.fits else ', does not fit'}"
-        )
-    best = best_of(trials)
-    if best is None:
-        complain(f"{wish.streams} streams are not held within {wish.p95_s:g} s with any of {len(trials)} settings")
+        else:
+            typer.echo(_described(trial))
+    if search.best is None:
+        complain("no setting holds so many streams within the wanted time, with scores that stay")
         raise typer.Exit(Exit.FOUND)
-    return best
+    return search.best
+
+
+def _described(trial: Trial) -> str:
+    made = trial.candidate
+    apart = "" if trial.score_difference is None else f", scores apart by {trial.score_difference:.4f}"
+    return (
+        f"{made.model} on {made.device}, {made.cells} cells, {made.score_threads} scoring threads, batch"
+        f" {made.batch_size or 'auto'} within {made.batch_wait_ms:g} ms, patrol {made.patrol_clips} every"
+        f" {made.patrol_every_s:g} s: p95 {trial.figures.latency_ms['p95']:.0f} ms{apart}"
+        f"{'' if trial.fits else ', does not fit'}"
+    )
 
 
 def _tell(best: Trial, held: int, speed: float, price: float, bill: Costs, as_json: bool) -> None:

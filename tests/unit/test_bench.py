@@ -10,7 +10,7 @@ import pytest
 from scanner.bench.figures import LiveFigures, Load, Tally, growth, ours
 from scanner.bench.figures import figures as figures_of
 from scanner.bench.material import Loop, profile_named
-from scanner.bench.planning import Candidate, best_of, candidates, difference, settings_text, tried
+from scanner.bench.planning import Candidate, Search, Trial, Wish, difference, settings_text
 from scanner.bench.quality import StreamKept, summed
 from scanner.bench.search import most_held
 from scanner.bench.usage import Role, Usage, usage_of
@@ -120,22 +120,56 @@ def verdict(sequence: int, score: float | None) -> SimpleNamespace:
     return SimpleNamespace(stream_id="a", sequence=sequence, score=score)
 
 
-def test_a_plan_takes_the_fastest_that_holds_and_scores_alike() -> None:
-    outcomes = {
-        (2, 2): (figures(900), [verdict(0, 0.5), verdict(1, None)]),
-        (2, 1): (figures(300), [verdict(0, 0.9)]),  # fast, but scores otherwise
-        (1, 2): (figures(200, held=False), [verdict(0, 0.5)]),
-        (1, 1): (figures(700), [verdict(0, 0.51)]),
-    }
+def planned(outcomes, settings=None, streams=2) -> tuple[Search, list[Trial]]:
+    """A search whose runs give what was told for (cells, threads, batch, clips of a patrol, seconds between looks)."""
 
     def run(settings, streams):
-        return outcomes[settings.scan.cells, settings.scan.score_threads]
+        scan, policy = settings.scan, settings.policy
+        key = scan.cells, scan.score_threads, scan.batch_size, policy.patrol_clips, policy.patrol_every_s
+        return outcomes.get(key, (figures(5000, held=False), []))
 
-    wishes = list(candidates(2, ["tempo-s"]))
-    trials = list(tried(run, Settings(), wishes, streams=2, p95_s=1.0, tolerance=0.02))
-    assert [trial.fits for trial in trials] == [True, False, False, True]
-    assert best_of(trials).candidate == Candidate(1, 1, "tempo-s")
-    assert best_of([trial for trial in trials if not trial.fits]) is None
+    search = Search(run, settings or Settings(), Wish(streams, p95_s=1.0, tolerance=0.02))
+    return search, list(search.trials(2, ["tempo-s"], ["cpu"]))
+
+
+def test_a_plan_takes_the_fastest_that_holds_and_scores_alike() -> None:
+    search, trials = planned(
+        {
+            (2, 2, 0, 1, 0): (figures(900), [verdict(0, 0.5), verdict(1, None)]),
+            (2, 1, 0, 1, 0): (figures(300), [verdict(0, 0.9)]),  # fast, but scores otherwise
+            (1, 2, 0, 1, 0): (figures(200, held=False), [verdict(0, 0.5)]),
+            (1, 1, 0, 1, 0): (figures(700), [verdict(0, 0.51)]),
+            (1, 1, 4, 1, 0): (figures(600), [verdict(0, 0.5)]),
+        }
+    )
+    assert [trial.fits for trial in trials[:4]] == [True, False, False, True]
+    assert search.best.candidate == Candidate(1, 1, "tempo-s", batch_size=4)
+    assert len(trials) == 4 + 2 + 3  # batches around the best one, then closer looks
+
+
+def test_a_plan_takes_the_closest_patrol_that_still_holds() -> None:
+    """Two clips a second are too many; one a second holds, and sparser ones are not tried any more."""
+    search, trials = planned(
+        {
+            (2, 2, 0, 1, 0): (figures(900), [verdict(0, 0.5)]),
+            (2, 2, 0, 1, 1.0): (figures(950), [verdict(0, 0.9)]),
+        }
+    )
+    assert search.best.candidate == Candidate(2, 2, "tempo-s", patrol_every_s=1.0)
+    assert [(t.candidate.patrol_clips, t.candidate.patrol_every_s) for t in trials[-2:]] == [(2, 1.0), (1, 1.0)]
+    assert trials[-1].score_difference is None
+
+
+def test_full_coverage_has_no_patrol_to_plan() -> None:
+    full = Settings().model_copy(update={"scan": Settings().scan.model_copy(update={"coverage": "full"})})
+    _, trials = planned({(2, 2, 0, 1, 0): (figures(900), [verdict(0, 0.5)])}, full)
+    assert len(trials) == 4 + 2
+
+
+def test_a_plan_that_nothing_fits_tries_nothing_further() -> None:
+    search, trials = planned({})
+    assert search.best is None
+    assert len(trials) == 4
 
 
 def test_scores_that_cannot_be_compared_are_as_far_apart_as_can_be() -> None:
@@ -144,5 +178,7 @@ def test_scores_that_cannot_be_compared_are_as_far_apart_as_can_be() -> None:
 
 def test_what_a_plan_writes_can_be_read(tmp_path) -> None:
     path = tmp_path / "scanner.toml"
-    path.write_text(settings_text(Candidate(3, 1, "tempo-s"), 16, 900))
-    assert load(path).scan.cells == 3
+    path.write_text(settings_text(Candidate(3, 1, "tempo-s", patrol_clips=2, patrol_every_s=1.5), 16, 900))
+    read = load(path)
+    assert (read.scan.cells, read.scan.device) == (3, "cpu")
+    assert (read.policy.patrol_clips, read.policy.patrol_every_s) == (2, 1.5)
