@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -23,6 +23,7 @@ from scanner.vision import Picture, rgb_matrix
 LARGEST_HELD_PX = 2560 * 1440  # larger pictures are scaled down: 31 of 4K are held at a time, and filled a cell
 _PLANAR = {"yuv420p": False, "yuvj420p": True}  # format → full range
 _FULL_RANGE, _BT709, _BT2020 = 2, 1, (9, 10)  # AVColorRange and AVColorSpace
+Take = Callable[[Iterator[Packet[VideoStream]]], Packet[VideoStream] | None]
 LONGEST_STEP = Fraction(10)  # seconds; a larger jump between frames is a broken or wrapped clock, not a pause
 
 
@@ -81,8 +82,9 @@ class Decoder:
         """Counts what is left without decoding it."""
         step = nominal_step(self.stream)
         before = self.frames_total
-        for _ in self._packets():
-            pass
+        with FFMPEG.running():  # as a whole: to meter each packet by itself costs more than reading it
+            for _ in self._packets(_next):
+                pass
         self.duration += (self.frames_total - before) * step
 
     def _needed(self, clock: _Clock) -> Iterator[Packet[VideoStream]]:
@@ -92,7 +94,7 @@ class Decoder:
         asked for          ........^       decoded from the second K on
         """
         waiting: list[Packet[VideoStream]] = []
-        for packet in self._packets():
+        for packet in self._packets(_next_metered):
             at = clock.place(_seconds(packet)) if self._wake else None
             early = at is not None and at < self._wake
             if waiting and packet.is_keyframe and at is not None and at <= self._wake:
@@ -106,10 +108,10 @@ class Decoder:
             yield packet
         self.duration += sum(1 for packet in waiting if packet.size) * clock.step
 
-    def _packets(self) -> Iterator[Packet[VideoStream]]:
+    def _packets(self, take: Take) -> Iterator[Packet[VideoStream]]:
         packets = self.container.demux(self.stream)
         try:
-            while (packet := _next(packets)) is not None:
+            while (packet := take(packets)) is not None:
                 if packet.size:
                     self.frames_total += 1
                     self.video_bytes += packet.size
@@ -174,6 +176,10 @@ class _Clock:
 
 
 def _next(packets: Iterator[Packet[VideoStream]]) -> Packet[VideoStream] | None:
+    return next(packets, None)
+
+
+def _next_metered(packets: Iterator[Packet[VideoStream]]) -> Packet[VideoStream] | None:
     with FFMPEG.running():
         return next(packets, None)
 
