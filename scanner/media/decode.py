@@ -23,7 +23,6 @@ from scanner.vision import Picture, rgb_matrix
 LARGEST_HELD_PX = 2560 * 1440  # larger pictures are scaled down: 31 of 4K are held at a time, and filled a cell
 _PLANAR = {"yuv420p": False, "yuvj420p": True}  # format → full range
 _FULL_RANGE, _BT709, _BT2020 = 2, 1, (9, 10)  # AVColorRange and AVColorSpace
-Take = Callable[[Iterator[Packet[VideoStream]]], Packet[VideoStream] | None]
 LONGEST_STEP = Fraction(10)  # seconds; a larger jump between frames is a broken or wrapped clock, not a pause
 
 
@@ -108,7 +107,9 @@ class Decoder:
             yield packet
         self.duration += sum(1 for packet in waiting if packet.size) * clock.step
 
-    def _packets(self, take: Take) -> Iterator[Packet[VideoStream]]:
+    def _packets(
+        self, take: Callable[[Iterator[Packet[VideoStream]]], Packet[VideoStream] | None]
+    ) -> Iterator[Packet[VideoStream]]:
         packets = self.container.demux(self.stream)
         try:
             while (packet := take(packets)) is not None:
