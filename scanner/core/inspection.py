@@ -1,4 +1,5 @@
-"""Which of the streams that ask for it are inspected at once: those with the most evidence, up to a number. Pure.
+"""Which of the streams that ask for it are inspected at once: those with the most evidence that raised no alert yet, up
+to a number. Pure.
 
 asks ──▶ room? ─yes──────────────────────────────▶ granted, until it asks no more or a stronger one comes
              └no─▶ more than the weakest's + margin? ─yes─▶ takes its place ─no─▶ withheld: patrolled, and told so
@@ -63,5 +64,8 @@ class Inspections:
 
 
 def urgency(state: StreamState) -> float:
-    """The evidence (log e-value) against the most suspicious face of a stream; 0 without any."""
-    return max((combined(track.evidence) for track in state.tracks), default=0.0)
+    """The evidence (log e-value) against the most suspicious face that raised no alert yet; 0 without any.
+
+    Whoever raised one has been told of; the room is for those of whom nobody knows yet.
+    """
+    return max((combined(track.evidence) for track in state.tracks if not track.alerted), default=0.0)

@@ -77,7 +77,7 @@ class Rule:
             raised[:, place] = seen & ~alerted & (evidence >= self.level)
             cleared = alerted & (calm >= self.clear_clips)
             alerted = (alerted | raised[:, place]) & ~cleared
-            watch.saw(place, score, evidence)
+            watch.saw(place, score, evidence, alerted)
             logs[cleared], calm[cleared] = 0.0, 0
         return raised, watch.looks / max(1, scores.size)
 
@@ -102,7 +102,7 @@ class _Watch:
         self.looks += int(self._seen.sum())
         return self._seen
 
-    def saw(self, place: int, score: Floats, evidence: Floats) -> None:
+    def saw(self, place: int, score: Floats, evidence: Floats, alerted: NDArray[np.bool_]) -> None:
         if self._patrol is None:
             return
         self._sum += np.where(self._seen, score, 0.0)
@@ -112,17 +112,19 @@ class _Watch:
             rising = suspicious | (evidence >= self._patrol.inspect_from)
             self._calm = np.where(rising, 0, self._calm + 1)
             self._asking = rising | (self._asking & (self._calm < self._patrol.calm_segments))
-            self._inspecting = self._asking if self._room is None else self._granted(self._room, place, evidence)
+            self._inspecting = (
+                self._asking if self._room is None else self._granted(self._room, place, evidence * ~alerted)
+            )
             self._sum[:], self._count[:] = 0.0, 0
 
-    def _granted(self, room: Inspections, place: int, evidence: Floats) -> NDArray[np.bool_]:
+    def _granted(self, room: Inspections, place: int, urgency: Floats) -> NDArray[np.bool_]:
         """Which of those that ask are inspected from the next segment on; in turn, as a worker hears them."""
         now_s = (place + 1) / self._segment * SEGMENT_S
         for stream in np.flatnonzero(~self._asking):
             room.release(int(stream))
         for stream in np.flatnonzero(self._asking):
-            room.grant(int(stream), float(evidence[stream]), now_s)
-        return np.array([room.holds(stream) for stream in range(len(evidence))])
+            room.grant(int(stream), float(urgency[stream]), now_s)
+        return np.array([room.holds(stream) for stream in range(len(urgency))])
 
 
 @dataclass(frozen=True, slots=True)

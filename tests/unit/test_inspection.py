@@ -56,3 +56,15 @@ def test_a_stream_is_as_urgent_as_its_most_suspicious_face() -> None:
     tracks = (TrackState("calm", box, 0), TrackState("rising", box, 0, evidence=(5.0, 5.0)))
     assert math.isclose(urgency(StreamState("s", tracks=tracks)), 5.0)
     assert urgency(StreamState("s")) == 0.0
+
+
+def test_a_face_that_raised_its_alert_makes_room_for_those_of_whom_nobody_knows() -> None:
+    box = (0.0, 0.0, 0.1, 0.1)
+    told, rising = (
+        TrackState("told", box, 0, evidence=(20.0,), alerted=True),
+        TrackState("new", box, 0, evidence=(3.0,)),
+    )
+    room = Inspections(1)
+    assert room.grant("a", urgency(StreamState("a", tracks=(told,))), 0)
+    assert room.grant("b", urgency(StreamState("b", tracks=(rising,))), 1)
+    assert urgency(StreamState("c", tracks=(told, rising))) == 3.0
