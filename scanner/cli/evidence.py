@@ -126,13 +126,13 @@ def abstain(
             f"{len(files)} labelled files were scored; at least {abstention.LEAST_FILES}, real and fake, are needed"
         )
     line = policy_of(chosen, read_card(find_model(chosen.scan.model))).suspected_from
-    found = abstention.curves(files, line)
+    found, lots = abstention.curves(files, line), abstention.chance(files, line, np.random.default_rng(0))
     if plot:
-        draw(plot, found, abstention.chance(files, line, np.random.default_rng(0)))
+        draw(plot, found, lots)
     if wants_json(as_json):
-        write_line(json.dumps(facts_of(found, files, line)).encode())
+        write_line(json.dumps(facts_of(found, files, line, lots)).encode())
     else:
-        print_table(found, files, line)
+        print_table(found, files, line, lots)
 
 
 @app.command()

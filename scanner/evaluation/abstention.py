@@ -100,13 +100,21 @@ class Chance:
     """(2, n)"""
 
 
+def under_chance(curve: Curve, lots: Chance) -> tuple[float, float]:
+    """At what share of coverages risk and disorder lie under the band of lots; about 5 % where it says nothing."""
+    risk = [curve.at(share) < low for share, low in zip(lots.coverage, lots.risk[0], strict=True)]
+    disorder = [curve.disorder_at(share) < low for share, low in zip(lots.coverage, lots.disorder[0], strict=True)]
+    return float(np.mean(risk)), float(np.mean(disorder))
+
+
 def curves(files: Sequence[Judged], line: float) -> list[Curve]:
     """One curve a measure, down to the coverage at which too few files of a kind are left."""
     table = _Table(files, line)
     quality = np.array([file.quality for file in files])
+    lot = np.random.default_rng(0).permutation(len(files))  # among equals: the files' own order may say something
     made = []
     for place, name in enumerate(MEASURES):
-        order = np.argsort(-quality[:, place], kind="stable")
+        order = np.lexsort((lot, -quality[:, place]))
         sizes = np.arange(len(order), table.least(order) - 1, -1)
         made.append(Curve(name, sizes / len(order), *table.risks(order, sizes)))
     return made

@@ -11,14 +11,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from scanner.evaluation.abstention import COVERAGES, Chance, Curve, Floats, Judged, balanced_error
+from scanner.evaluation.abstention import COVERAGES, Chance, Curve, Floats, Judged, balanced_error, under_chance
 from scanner.plotting import pyplot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def facts_of(curves: Sequence[Curve], files: Sequence[Judged], line: float) -> dict[str, Any]:
+def facts_of(curves: Sequence[Curve], files: Sequence[Judged], line: float, lots: Chance) -> dict[str, Any]:
     """Everything that the table says."""
     reasons = Counter(reason.value for file in files for reason in file.refused)
     return {
@@ -34,27 +34,28 @@ def facts_of(curves: Sequence[Curve], files: Sequence[Judged], line: float) -> d
                 "area": _number(c.area),
                 "risk_at": {str(share): _number(c.at(share)) for share in COVERAGES},
                 "disorder_at": {str(share): _number(c.disorder_at(share)) for share in COVERAGES},
+                "under_chance": dict(zip(("risk", "disorder"), under_chance(c, lots), strict=True)),
             }
             for c in curves
         ],
     }
 
 
-def print_table(curves: Sequence[Curve], files: Sequence[Judged], line: float) -> None:
+def print_table(curves: Sequence[Curve], files: Sequence[Judged], line: float, lots: Chance) -> None:
     """On a terminal."""
-    facts = facts_of(curves, files, line)
+    facts = facts_of(curves, files, line, lots)
     console = Console(highlight=False)
     console.print(
         f"{facts['files']} files, balanced error {_shown(facts['risk'])} at the line {line:.2f} when all are answered; "
         f"the policy gives up {facts['refused']} ({_told(facts['reasons'])}), {_shown(facts['risk_kept'])} on the rest"
     )
-    for name, area in (("balanced error", True), ("pairs in wrong order", False)):
-        table = Table(
-            "given up by", *(f"{share:.0%} kept" for share in COVERAGES), title=name, box=None, pad_edge=False
-        )
+    for column, name in enumerate(("balanced error", "pairs in wrong order")):
+        headers = ("given up by", *(f"{share:.0%} kept" for share in COVERAGES), "under lots")
+        table = Table(*headers, title=name, title_justify="left", box=None, pad_edge=False)
         for curve in curves:
-            at = curve.at if area else curve.disorder_at
-            table.add_row(curve.measure, *(f"{at(share):.3f}" for share in COVERAGES))
+            at = (curve.at, curve.disorder_at)[column]
+            under = f"{under_chance(curve, lots)[column]:.0%}"
+            table.add_row(curve.measure, *(f"{at(share):.3f}" for share in COVERAGES), under)
         console.print(table)
 
 

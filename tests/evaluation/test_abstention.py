@@ -24,7 +24,7 @@ from scanner.core.types import (
     Verdict,
 )
 from scanner.core.verdict import Policy
-from scanner.evaluation.abstention import balanced_error, chance, curves, judged_files
+from scanner.evaluation.abstention import balanced_error, chance, curves, judged_files, under_chance
 from scanner.evaluation.coverage import looked
 from scanner.evaluation.crops import Item
 from scanner.wire import json_of
@@ -81,6 +81,8 @@ def test_what_helps_lies_under_what_giving_up_by_lot_reaches_and_what_says_nothi
         if share < 0.8:
             assert by_name["sharpness"].disorder_at(share) < lots.disorder[0, place]
             assert by_name["sharpness"].at(share) < lots.risk[0, place]
+    assert under_chance(by_name["sharpness"], lots)[1] > 0.5
+    assert under_chance(by_name["brightness"], lots)[1] < 0.3  # all alike, whatever the files' order
     last = by_name["sharpness"].coverage[-1] * len(files)
     assert last == 40  # twenty of each kind
     assert by_name["sharpness"].disorder_at(0.5) == 0.0
