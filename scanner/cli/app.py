@@ -32,6 +32,7 @@ from scanner.cli import (
     tail,
     top,
     topics,
+    train,
     worker,
 )
 from scanner.cli.common import Exit, complain, quit_quietly
@@ -62,6 +63,8 @@ app.add_typer(provenance.app, name="provenance")
 app.add_typer(audit.app, name="audit")
 app.add_typer(reviews.app, name="reviews")
 app.add_typer(evidence.app, name="evidence")
+app.add_typer(train.app, name="train")
+app.command(context_settings=train.FORWARDED)(train.export)
 app.command()(evaluate.evaluate)
 for _command in (bench_archive.archive, bench_archive.priorities):
     bench.app.command()(_command)

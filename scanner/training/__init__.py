@@ -3,16 +3,17 @@
 sources ──survey──▶ boxes, landmarks ──┬─bank──▶ frames ─┐
                                        └─pack──▶ clips ──┴─train─▶ weights ─export─▶ model folder ─evaluate─▶ report
 
-    python -m scanner.training.survey CORPUS CACHE                    # faces and landmarks of every source, once
-    python -m scanner.training.zoo    CORPUS CACHE ZOO                # small generators of our own
-    python -m scanner.training.bank   CORPUS CACHE BANK               # frames to forge from afresh
-    python -m scanner.training.pack   CORPUS CACHE PACK --zoo ZOO     # clips, forged and through real encoders
-    python -m scanner.training.pack   CORPUS CACHE HELD --role calibrate --zoo ZOO
-    python -m scanner.training.train  FRAMES PACK --bank BANK --zoo ZOO --stage frame
-    python -m scanner.training.train  CLIPS  PACK --start FRAMES/last.pt --stage clip --length 16
-    python -m scanner.training.heldout CORPUS STORE                   # held-out people and generators, cut
-    python -m scanner.training.export CLIPS/last.pt onnx_models/NAME --held-out STORE --forged HELD
+    scanner train survey CORPUS CACHE                    # faces and landmarks of every source, once
+    scanner train zoo    CORPUS CACHE ZOO                # small generators of our own
+    scanner train bank   CORPUS CACHE BANK               # frames to forge from afresh
+    scanner train pack   CORPUS CACHE PACK --zoo ZOO     # clips, forged and through real encoders
+    scanner train pack   CORPUS CACHE HELD --role calibrate --zoo ZOO
+    scanner train run     FRAMES PACK --bank BANK --zoo ZOO --stage frame
+    scanner train run     CLIPS  PACK --start FRAMES/last.pt --stage clip --length 16
+    scanner train heldout CORPUS STORE                   # held-out people and generators, cut
+    scanner export CLIPS/last.pt onnx_models/NAME --held-out STORE --forged HELD
     scanner evaluate ROOT --labels LABELS.csv --model onnx_models/NAME --controls
 
-CORPUS is a folder as `data.read_corpus` describes it. LOG.md keeps what was tried.
+Each is `python -m scanner.training.STEP`, too. CORPUS is a folder as `data.read_corpus` describes it. LOG.md keeps
+what was tried.
 """

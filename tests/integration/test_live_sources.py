@@ -42,9 +42,8 @@ def pushed(bus: MoodyBus, spool: Path, url: str, *form: str) -> list[Segment]:
 def test_a_push_by_rtmp_becomes_segments_of_a_second(bus: MoodyBus, tmp_path: Path) -> None:
     url = f"rtmp://127.0.0.1:{free_port()}/live/key"
     before_ms = time.time() * 1000
-    with ingesting(bus, tmp_path, source_of(f"cam={url}?listen=1")):
-        with encoder("-f", "flv", url, again=True):
-            wait_until(lambda: len(on_topic(bus)) >= 4)
+    with ingesting(bus, tmp_path, source_of(f"cam={url}?listen=1")), encoder("-f", "flv", url, again=True):
+        wait_until(lambda: len(on_topic(bus)) >= 4)
     segments = on_topic(bus)
     assert [segment.sequence for segment in segments] == list(range(len(segments)))
     assert [segment.start_ms for segment in segments[:4]] == [0, 1000, 2000, 3000]
@@ -72,9 +71,9 @@ def test_an_srt_peer(bus: MoodyBus, tmp_path: Path) -> None:
 
 def test_a_push_by_rtsp(bus: MoodyBus, tmp_path: Path) -> None:
     url = f"rtsp://127.0.0.1:{free_port()}/live"
-    with ingesting(bus, tmp_path, source_of(f"cam={url}?listen=1")):
-        with encoder("-f", "rtsp", "-rtsp_transport", "tcp", url, again=True):
-            wait_until(lambda: len(on_topic(bus)) >= 3)
+    push = encoder("-f", "rtsp", "-rtsp_transport", "tcp", url, again=True)
+    with ingesting(bus, tmp_path, source_of(f"cam={url}?listen=1")), push:
+        wait_until(lambda: len(on_topic(bus)) >= 3)
     assert_no_number_twice(on_topic(bus))
 
 
@@ -121,9 +120,8 @@ def test_numbers_go_on_after_the_source_and_after_our_own_restart(bus: MoodyBus,
     assert_no_number_twice(before)
     assert before[first].sequence == before[first - 1].sequence + 2  # what lay between is lost, and told
     shutil.rmtree(tmp_path)  # another machine
-    with ingesting(bus, tmp_path, source):
-        with encoder("-f", "flv", url, again=True):
-            wait_until(lambda: len(on_topic(bus)) >= len(before) + 2)
+    with ingesting(bus, tmp_path, source), encoder("-f", "flv", url, again=True):
+        wait_until(lambda: len(on_topic(bus)) >= len(before) + 2)
     after = on_topic(bus)
     assert_no_number_twice(after)
     gap_ms = after[len(before)].start_ms - before[-1].start_ms

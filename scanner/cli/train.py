@@ -1,0 +1,61 @@
+"""`scanner train STEP …` and `scanner export …`: the steps of scanner.training, each with its own --help."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+
+import typer
+
+from scanner.core.errors import SettingsError
+
+STEPS = {
+    "survey": "Find faces and landmarks in every source, once.",
+    "zoo": "Train small generators of our own, which forge.",
+    "bank": "Gather frames to forge from afresh.",
+    "pack": "Forge clips and send them through real encoders.",
+    "sheet": "Draw forgeries beside their sources, to look at.",
+    "run": "Train: the frame stage, then the clip stage; goes on where it was stopped.",
+    "heldout": "Cut the people and generators that are never trained on.",
+    "reopen": "Make a checkpoint of a model that ships, to train on from.",
+}
+FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+"""Arguments are the step's own, `--help` too."""
+
+app = typer.Typer(
+    help="Make a model of your own, step by step; `scanner.training` draws the way. Needs the extra `train`.",
+    no_args_is_help=True,
+)
+
+
+def forward(module: str, name: str, arguments: list[str]) -> None:
+    """Runs the main function of scanner.training.MODULE as the program NAME.
+
+    Raises:
+        SettingsError: when a library of the extra `train` is missing.
+    """
+    sys.argv = [name, *arguments]
+    try:
+        found = importlib.import_module(f"scanner.training.{module}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("scanner"):
+            raise
+        raise SettingsError(f"{name} needs {error.name}: pip install 'scanner[train]'") from error
+    found.main()
+
+
+def _step(name: str) -> Callable[[typer.Context], None]:
+    def run(context: typer.Context) -> None:
+        forward("train" if name == "run" else name, f"scanner train {name}", context.args)
+
+    return run
+
+
+for _name, _about in STEPS.items():
+    app.command(_name, help=_about, context_settings=FORWARDED)(_step(_name))
+
+
+def export(context: typer.Context) -> None:
+    """Make a model folder of a checkpoint: graph, card, golden scores. Needs the extra `train`."""
+    forward("export", "scanner export", context.args)
