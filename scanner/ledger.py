@@ -9,8 +9,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from scanner.ports import Delivery, Place, Record
+
+
+class Trace(Protocol):
+    """The trace of a segment, until its answer is committed."""
+
+    @property
+    def traceparent(self) -> str:
+        """For the records that answer it."""
+
+    def published(self) -> None:
+        """The answer is committed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +38,8 @@ class Debt:
     """of a claim check: fetched when the segment is looked at"""
     outputs: tuple[Record, ...] | None = field(default=None, repr=False)
     """the records that answer it; None while it is being worked on"""
+    trace: Trace | None = None
+    """where segments are traced, since it was judged"""
 
     @property
     def place(self) -> Place:

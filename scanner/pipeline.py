@@ -36,6 +36,8 @@ class Look:
     timing: Timing
     pictures: tuple[bytes, ...] = ()
     """one a clip that was scored, when the pipeline makes any"""
+    began_s: float = 0.0
+    """monotonic clock; 0 when nobody looked"""
     shadow: Scores | None = None
     """what a second model scored, if there is one and it did"""
 
@@ -72,7 +74,7 @@ class Pipeline:
         done = time.monotonic()
         timing = Timing(observe=_ms(observed - began), score=_ms(done - observed), total=_ms(done - began))
         shadow = glance.scores() if glance else None
-        return Look(segment, observation, scored, timing, tuple(pictures), shadow)
+        return Look(segment, observation, scored, timing, tuple(pictures), began, shadow)
 
     def answer(self, state: StreamState, look: Look) -> Conclusion:
         """Judges. Pure but for the timing it passes on."""

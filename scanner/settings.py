@@ -207,6 +207,16 @@ class IngestSettings(Section):
     api_token: SecretStr | None = Field(None, min_length=16, description="What its users must know; it needs one.")
 
 
+class OtelSettings(Section):
+    endpoint: str | None = Field(
+        None,
+        description="Collector of a worker's traces, OTLP over HTTP: http://HOST:4318/v1/traces; unset: no traces.",
+    )
+    share: float = Field(
+        1.0, ge=0, le=1, description="Of segments that nobody traces yet; those with a sampled traceparent always are."
+    )
+
+
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe event shown.")
     format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON.")
@@ -226,6 +236,7 @@ class Settings(Section):
     oidc: OidcSettings = OidcSettings()
     ingest: IngestSettings = IngestSettings()
     log: Log = Log()
+    otel: OtelSettings = OtelSettings()
     audit: Audit = Audit()
     faces: Faces = Faces()
     provenance: ProvenanceSettings = ProvenanceSettings()

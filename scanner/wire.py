@@ -239,7 +239,13 @@ class Answerer:
 
 
 def verdict_record(
-    verdict: Verdict, topic: str, *, at_ms: int, live_at_ms: int | None = None, by: Answerer | None = None
+    verdict: Verdict,
+    topic: str,
+    *,
+    at_ms: int,
+    live_at_ms: int | None = None,
+    by: Answerer | None = None,
+    traceparent: str | None = None,
 ) -> Record:
     record = _json_record(verdict, topic, verdict.stream_id, verdict.verdict_id, Type.VERDICT, at_ms)
     told: list[tuple[str, bytes]] = []
@@ -247,6 +253,8 @@ def verdict_record(
         told.append((LIVE_AT, str(live_at_ms).encode()))
     if by is not None:
         told += [(WORKER, by.worker.encode()), (CELLS_RESTARTED, str(by.cells_restarted).encode())]
+    if traceparent is not None:
+        told.append(("traceparent", traceparent.encode()))
     return replace(record, headers=(*record.headers, *told))
 
 

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from scanner.telemetry import Metrics
 from scanner.version import code_version
 from scanner.worker import Rules, Worker, told_shadow
 from scanner.worker.faces import picture
+from scanner.worker.rules import Tracing
 
 GPU_BATCH = 16
 INSPECTED_A_CELL = 2  # 720p30 streams, at a quarter of a core each, leave half of the machine to the patrol
@@ -205,7 +207,27 @@ def library_seconds(parts: Assembled) -> dict[str, float]:
     return {**parts.cells.spent_s, "onnxruntime": ONNX_RUNTIME.seconds}
 
 
-def worker_of(settings: Settings, bus: Bus, parts: Assembled, metrics: Metrics) -> Worker:
+@contextmanager
+def tracing_of(settings: Settings) -> Iterator[Tracing | None]:
+    """What the settings say of traces; without an endpoint nothing is even imported. Raises SettingsError."""
+    if settings.otel.endpoint is None:
+        yield None
+        return
+    try:
+        exporting = import_module("scanner.tracing").exporting
+    except ImportError as error:
+        raise SettingsError(f"otel.endpoint needs {error.name}: pip install 'scanner[otel]'") from error
+    with exporting(settings.otel.endpoint, settings.otel.share, worker_name(settings)) as tracing:
+        yield tracing
+
+
+def worker_name(settings: Settings) -> str:
+    return settings.kafka.instance or f"{socket.gethostname()}-{os.getpid()}"
+
+
+def worker_of(
+    settings: Settings, bus: Bus, parts: Assembled, metrics: Metrics, tracing: Tracing | None = None
+) -> Worker:
     """A worker that is not yet running."""
     worker = settings.worker
     rules = Rules(
@@ -214,7 +236,8 @@ def worker_of(settings: Settings, bus: Bus, parts: Assembled, metrics: Metrics) 
         mode=mode_of(settings, live=True),
         archive_mode=mode_of(settings, live=False) or Mode.FULL,
         lookers=parts.cell_count + 1,
-        name=settings.kafka.instance or f"{socket.gethostname()}-{os.getpid()}",
+        name=worker_name(settings),
+        tracing=tracing,
         cells_restarted=lambda: parts.cells.restarts,
         commit_interval_s=worker.commit_interval_ms / 1000,
         pending_bytes=worker.pending_mib * 1024 * 1024,

@@ -31,7 +31,7 @@ def worker(
     import structlog
 
     from scanner.assembly.bus import kafka_bus
-    from scanner.assembly.scan import assembled, worker_of
+    from scanner.assembly.scan import assembled, tracing_of, worker_of
     from scanner.telemetry import Metrics, serve_metrics
 
     chosen = settings_from(
@@ -49,7 +49,7 @@ def worker(
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: stop.set())
     metrics = Metrics()
-    with assembled(chosen, shadow=chosen.worker.shadow_model) as parts:
+    with tracing_of(chosen) as tracing, assembled(chosen, shadow=chosen.worker.shadow_model) as parts:
         structlog.get_logger().info(
             "worker_started",
             model=parts.model.ref.name,
@@ -61,4 +61,4 @@ def worker(
         )
         if chosen.worker.metrics_port is not None:
             serve_metrics(chosen.worker.metrics_port, metrics.pulse)
-        worker_of(chosen, kafka_bus(chosen), parts, metrics).run(stop)
+        worker_of(chosen, kafka_bus(chosen), parts, metrics, tracing).run(stop)

@@ -40,9 +40,14 @@ class Answering:
         timing = replace(look.timing, queued=queued_ms, total=look.timing.total + queued_ms)
         verdict = replace(conclusion.verdict, source=source, timing_ms=timing)
         topics, now = self._rules.topics, now_ms()
+        if self._rules.tracing is not None:
+            job.debt.trace = self._rules.tracing.answered(job.debt, look, verdict)
+        parent = job.debt.trace.traceparent if job.debt.trace else job.segment.traceparent
         live_at_ms = None if self._rules.archived(job.debt.place) else _live_at_ms(job, verdict)
         records = (
-            wire.verdict_record(verdict, topics.verdicts, at_ms=now, live_at_ms=live_at_ms, by=self._me()),
+            wire.verdict_record(
+                verdict, topics.verdicts, at_ms=now, live_at_ms=live_at_ms, by=self._me(), traceparent=parent
+            ),
             *(wire.alert_record(alert, topics.alerts, at_ms=now) for alert in conclusion.alerts),
             wire.state_record(conclusion.state, topics.states_of(source.topic), at_ms=now),
             *(self._faces.records(look, verdict, at_ms=now) if self._faces else ()),
@@ -93,6 +98,8 @@ class Answering:
             at_ms=now_ms(),
             largest_bytes=self._rules.largest_record_bytes,
         )
+        if self._rules.tracing is not None:
+            debt.trace = self._rules.tracing.refused(debt, error)
         self._metrics.dead_lettered()
         source = debt.delivery.source
         log.warning(

@@ -193,6 +193,8 @@ class Worker:
     def _note(self, payment: Payment) -> None:
         now = now_ms()
         for debt in payment.debts:
+            if debt.trace is not None:
+                debt.trace.published()
             if self._rules.archived(debt.place):
                 self._metrics.archived()
                 continue

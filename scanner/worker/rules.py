@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from scanner.core.types import Mode
+from scanner.core.errors import ScannerError
+from scanner.core.types import Mode, Verdict
+from scanner.ledger import Debt, Trace
+from scanner.pipeline import Look
 from scanner.ports import Place
 from scanner.wire import Topics
+
+
+class Tracing(Protocol):
+    """Begins the trace of an answered segment."""
+
+    def answered(self, debt: Debt, look: Look, verdict: Verdict) -> Trace: ...
+
+    def refused(self, debt: Debt, error: ScannerError) -> Trace: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +40,8 @@ class Rules:
     commit_interval_s: float = 0.2
     pending_bytes: int = 256 * 1024 * 1024
     drain_s: float = 20.0
+    tracing: Tracing | None = None
+    """told of every answer; None: nobody traces"""
     faces_every_s: float | None = None
     """how often small pictures of a stream's faces are told; None: never"""
     largest_record_bytes: int = 5 * 1024 * 1024
