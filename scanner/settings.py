@@ -217,6 +217,10 @@ class OtelSettings(Section):
     )
 
 
+class ReplaySettings(Section):
+    metrics_port: int | None = Field(None, ge=0, le=65535, description="Port of a replay's /metrics; unset: none.")
+
+
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe event shown.")
     format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON.")
@@ -235,6 +239,7 @@ class Settings(Section):
     dashboard: DashboardSettings = DashboardSettings()
     oidc: OidcSettings = OidcSettings()
     ingest: IngestSettings = IngestSettings()
+    replay: ReplaySettings = ReplaySettings()
     log: Log = Log()
     otel: OtelSettings = OtelSettings()
     audit: Audit = Audit()

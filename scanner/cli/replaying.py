@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from prometheus_client import CollectorRegistry
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from scanner.assembly.scan import Assembled, assembled, mode_of, policy_of, scan_input
@@ -29,6 +30,7 @@ from scanner.replay.journal import Done, Journal
 from scanner.replay.results import write_parquet
 from scanner.replay.run import Throttle, replay
 from scanner.settings import Settings
+from scanner.telemetry import ReplayMetrics, serve_metrics
 from scanner.version import code_version
 from scanner.wire import Failure, json_of
 
@@ -90,7 +92,7 @@ def run_all(items: Sequence[Item], settings: Settings, order: Order) -> dict[str
     try:
         if left := [item for item in items if item.stream_id not in before]:
             journal.plan(len(left), sum(item.size for item in left), time.time_ns() // 1_000_000)
-            with assembled(settings) as parts, _shown(items, journal) as told:
+            with assembled(settings) as parts, _shown(items, journal, _metrics(settings)) as told:
                 scan = _Scan(parts, settings)
                 cache = Cache(order.cache, facts)
                 for done in replay(items, scan, journal, cache, stop, at_once=order.at_once, throttle=throttle):
@@ -154,12 +156,21 @@ def _total(done: Sequence[Done], before: set[str], wanted: int, took_s: float, *
     }
 
 
+def _metrics(settings: Settings) -> ReplayMetrics:
+    """Served where the settings say."""
+    registry = CollectorRegistry()
+    if settings.replay.metrics_port is not None:
+        serve_metrics(settings.replay.metrics_port, registry=registry)
+    return ReplayMetrics(registry)
+
+
 @contextmanager
-def _shown(items: Sequence[Item], journal: Journal) -> Iterator[Any]:
+def _shown(items: Sequence[Item], journal: Journal, metrics: ReplayMetrics) -> Iterator[Any]:
     """Files, multiples of real time, failures and time left on stderr, when it is a terminal."""
     rate = TextColumn("{task.fields[files]} files  {task.fields[speed]:.1f}× real time  {task.fields[failed]} failed")
     columns = (SpinnerColumn(), BarColumn(), TaskProgressColumn(), rate, TimeRemainingColumn())
     left = [item for item in items if item.stream_id not in journal.done]
+    metrics.planned(len(left))
     began_s = time.monotonic()
     seconds = 0.0
     files = failed = 0
@@ -168,6 +179,8 @@ def _shown(items: Sequence[Item], journal: Journal) -> Iterator[Any]:
 
         def told(done: Done) -> None:
             nonlocal seconds, files, failed
+            length_s = done.duration_ms / 1000
+            metrics.done(done.label, video_s=length_s, size=done.bytes, failed=bool(done.failures), cached=done.cached)
             seconds += done.duration_ms / 1000 if not done.cached else 0
             files += 1
             failed += bool(done.failures)

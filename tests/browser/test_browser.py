@@ -99,6 +99,21 @@ def test_a_segment_that_is_gone_says_so_instead_of_playing(served, enter) -> Non
     page.wait_for_selector(".player .lost", state="visible")
 
 
+def test_a_player_that_has_not_begun_to_load_is_not_called_broken(served, enter) -> None:
+    served.say(suspicious("cam", 0, 0.9, segment(served)))
+    page = enter()
+    page.goto(served.address + "/stream?id=cam")
+    page.wait_for_selector("#detail video")
+    hidden = page.evaluate("""() => {
+      const video = document.querySelector("#detail video");
+      video.src = video.src;
+      document.dispatchEvent(new Event("htmx:after:swap"));
+      return video.networkState === HTMLMediaElement.NETWORK_NO_SOURCE && video.hidden;
+    }""")
+    assert hidden is False
+    assert page.evaluate(PLAYS) == ""
+
+
 def test_search_and_filters_leave_what_was_asked_for(served, enter) -> None:
     served.say(verdict("gate/a"), verdict("gate/b"), suspicious("hall/a"))
     page = enter()

@@ -18,7 +18,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from scanner.core.types import Label, Mode, ModelRef, Provenance, Reason, Tally, Timing, Verdict
-from scanner.telemetry import IngestMetrics, Metrics, serve_metrics
+from scanner.telemetry import IngestMetrics, Metrics, ReplayMetrics, serve_metrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "scanner.json").read_text("utf-8"))
@@ -61,8 +61,8 @@ def test_rules_and_panels_ask_only_for_what_is_exported(exported) -> None:
     assert asked - exported == set()
 
 
-def worked(registry: CollectorRegistry) -> Metrics:
-    """Metrics of a worker that has met everything."""
+def worked(registry: CollectorRegistry) -> tuple[Metrics, ReplayMetrics]:
+    """Metrics of a worker and a replay that have met everything."""
     metrics = Metrics(registry)
     metrics.model("tempo-s", "0" * 64)
     metrics.assigned(3)
@@ -73,11 +73,17 @@ def worked(registry: CollectorRegistry) -> Metrics:
     ingest.lost("studio", 1)
     ingest.spooled(1000)
     ingest.broker(up=True)
-    toil(metrics)
-    return metrics
+    replay = ReplayMetrics(registry)
+    replay.planned(10)
+    toil(metrics, replay)
+    return metrics, replay
 
 
-def toil(metrics: Metrics) -> None:
+def toil(metrics: Metrics, replay: ReplayMetrics) -> None:
+    replay.done("suspected", video_s=10, size=1000, failed=True, cached=False)
+    metrics.inspected(2)
+    metrics.judged(replace(VERDICT, reasons=(Reason.INSPECTION_WITHHELD,)))
+    metrics.archived()
     for label in Label:
         metrics.judged(replace(VERDICT, label=label))
     metrics.judged(replace(VERDICT, label=Label.INSUFFICIENT_EVIDENCE, score=None, reasons=(Reason.NO_FACE,)))
@@ -119,7 +125,7 @@ def prometheus(tmp_path_factory, desk_registry):
     """A Prometheus that has scraped a busy worker and a dashboard for a few seconds; its address."""
     folder = tmp_path_factory.mktemp("prometheus")
     registry = CollectorRegistry()
-    metrics = worked(registry)
+    busily = worked(registry)
     ports = serve_metrics(0, registry=registry), serve_metrics(0, registry=desk_registry)
     targets = json.dumps([f"127.0.0.1:{port}" for port in ports])
     (folder / "prometheus.yml").write_text(
@@ -137,7 +143,7 @@ def prometheus(tmp_path_factory, desk_registry):
     )
     address = f"http://127.0.0.1:{port}"
     ended = threading.Event()
-    busy = threading.Thread(target=lambda: _keep_busy(metrics, ended))
+    busy = threading.Thread(target=lambda: _keep_busy(*busily, ended))
     busy.start()
     try:
         _until(lambda: len(asked(address, "count_over_time(scanner_pending_bytes[1m]) > 8")) > 0)
@@ -149,9 +155,9 @@ def prometheus(tmp_path_factory, desk_registry):
         process.wait(10)
 
 
-def _keep_busy(metrics: Metrics, ended: threading.Event) -> None:
+def _keep_busy(metrics: Metrics, replay: ReplayMetrics, ended: threading.Event) -> None:
     while not ended.wait(0.05):
-        toil(metrics)
+        toil(metrics, replay)
 
 
 def told(address: str, path: str) -> dict:

@@ -13,7 +13,7 @@ import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 
 from scanner.core.types import Label, Mode, ModelRef, Provenance, Reason, Tally, Timing, Verdict
-from scanner.telemetry import Metrics, Pulse, serve_metrics, set_up_logs
+from scanner.telemetry import Metrics, Pulse, ReplayMetrics, serve_metrics, set_up_logs
 
 
 @pytest.fixture(autouse=True)
@@ -145,3 +145,18 @@ def test_replaced_cells_are_asked_for_at_every_scrape() -> None:
     restarts[0] = 4
     port = serve_metrics(0, registry=registry)
     assert "scanner_cells_restarted_total 4.0" in asked(port, "/metrics")[1]
+
+
+def test_a_replay_counts_files_and_video_and_what_is_left() -> None:
+    registry = CollectorRegistry()
+    replay = ReplayMetrics(registry)
+    replay.planned(3)
+    replay.done("suspected", video_s=10.0, size=100, failed=False, cached=False)
+    replay.done(None, video_s=5.0, size=50, failed=True, cached=False)
+    replay.done("suspected", video_s=10.0, size=100, failed=False, cached=True)
+    told = {name: registry.get_sample_value(f"scanner_replay_{name}") for name in (
+        "files_left", "video_seconds_total", "read_bytes_total", "files_failed_total", "files_cached_total",
+    )}  # fmt: skip
+    assert list(told.values()) == [0, 15, 250, 1, 1]
+    assert registry.get_sample_value("scanner_replay_files_total", {"label": "suspected"}) == 2
+    assert registry.get_sample_value("scanner_replay_files_total", {"label": "no_verdict"}) == 1

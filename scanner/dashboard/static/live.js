@@ -71,7 +71,7 @@
   const look = () => {
     local(document);
     for (const video of document.querySelectorAll(".player video")) {
-      if (video.error || video.networkState === HTMLMediaElement.NETWORK_NO_SOURCE) failed(video);
+      if (video.error) failed(video); // without a source is also one that has not yet begun to load
     }
   };
   document.addEventListener("error", (event) => { if (event.target.tagName === "VIDEO") failed(event.target); }, true);
