@@ -43,13 +43,16 @@ def served(tmp_path) -> Iterator[Any]:
 
     accounts = Accounts(tmp_path / "users.json")
     accounts.add("ana", Role.REVIEWER, PASSWORD)
-    settings = load(flags={"dashboard.port": 0, "dashboard.users_file": str(tmp_path / "users.json")})
+    accounts.add("root", Role.ADMIN, PASSWORD)
+    own = {"dashboard.users_file": str(tmp_path / "users.json"), "dashboard.runs": str(tmp_path / "runs")}
+    settings = load(flags={"dashboard.port": 0, **own})
     bus = MemoryBus()
     bus.create(topic_plans(settings))
     site = site_for(settings, bus, accounts)
     with serving(settings, site) as address:
         desk = Desk(bus, site, None)
         desk.address = address
+        desk.runs = tmp_path / "runs"
         yield desk
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("dashboard")]
 
@@ -60,7 +63,7 @@ def enter(chromium, served) -> Iterator[Callable[..., Any]]:
     contexts: list[Any] = []
     complaints: list[str] = []
 
-    def entered(size: str = "desk", scheme: str = "light", locale: str = "en-GB") -> Any:
+    def entered(size: str = "desk", scheme: str = "light", locale: str = "en-GB", name: str = "ana") -> Any:
         width, height = SIZES[size]
         context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, locale=locale)
         contexts.append(context)
@@ -68,7 +71,7 @@ def enter(chromium, served) -> Iterator[Callable[..., Any]]:
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: complaints.append(said.text) if _serious(said) else None)
         page.goto(served.address + "/")
-        page.fill("[name=name]", "ana")
+        page.fill("[name=name]", name)
         page.fill("[name=password]", PASSWORD)
         page.click(".primary")
         page.wait_for_url(served.address + "/")

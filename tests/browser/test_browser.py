@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from desks import suspicious
+from runs import replayed
 from said import TOPICS, alert, dead, verdict
 
-from scanner import wire
+from scanner import letters, wire
+from scanner.core.errors import MediaError
 from scanner.jpeg import jpeg
 from scanner.testing import draw_video
 
@@ -23,6 +25,12 @@ PLAYS = """() => new Promise((done) => {
   const look = () => { if (video.currentTime > 0.1) { clearTimeout(end); done(""); } else setTimeout(look, 50); };
   look();
 })"""
+
+
+PATHS = [
+    "/", "/?by=group", "/stream?id=odd", "/reviews", "/health", "/people",
+    "/runs", "/runs/run?name=one", "/runs/file?name=one&stream=b/moved.mp4", "/runs/diff?before=one&after=two",
+]  # fmt: skip
 
 
 def segment(desk, stream_id: str = "live/forged", sequence: int = 0, container: str = "mp4"):
@@ -114,6 +122,19 @@ def test_a_player_that_has_not_begun_to_load_is_not_called_broken(served, enter)
     assert page.evaluate(PLAYS) == ""
 
 
+def test_an_admin_tries_a_dead_letter_again_by_keyboard_and_sees_what_became_of_it(served, enter) -> None:
+    original = served.bus.fetch(served.segment(b"not a video", "broken"))
+    letter = letters.DeadLetter(MediaError("not a video"), 1)
+    served.publish(letters.deadletter_record(original, letter, TOPICS.deadletters, at_ms=1))
+    page = enter(name="root")
+    page.goto(served.address + "/health")
+    page.focus(".letters button")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.querySelector('.letters').innerText.includes('is being tried again')")
+    assert page.locator(".letters button").count() == 0
+    assert page.url == served.address + "/health"
+
+
 def test_search_and_filters_leave_what_was_asked_for(served, enter) -> None:
     served.say(verdict("gate/a"), verdict("gate/b"), suspicious("hall/a"))
     page = enter()
@@ -175,12 +196,12 @@ def test_somebody_who_is_shown_the_door_is_out_while_they_watch(served, enter) -
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["/", "/stream?id=odd", "/reviews", "/health", "/sign-in"])
+@pytest.mark.parametrize("path", [*PATHS, "/sign-in"])
 def test_axe_finds_nothing_serious(served, enter, scheme, path) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     _everything(served)
-    page = enter(scheme=scheme)
+    page = enter(scheme=scheme, name="root")
     if path == "/sign-in":
         page.context.clear_cookies()
     page.goto(served.address + path)
@@ -198,8 +219,8 @@ def test_axe_finds_nothing_serious(served, enter, scheme, path) -> None:
 @pytest.mark.parametrize("size", ["phone", "desk", "wide"])
 def test_nothing_is_wider_than_the_window(served, enter, size, locale) -> None:
     _everything(served)
-    page = enter(size, locale=locale)
-    for path in ("/", "/stream?id=odd", "/reviews", "/health"):
+    page = enter(size, locale=locale, name="root")
+    for path in PATHS:
         page.goto(served.address + path)
         page.wait_for_timeout(300)
         wide = page.evaluate(WIDE)
@@ -219,3 +240,7 @@ def _everything(served) -> None:
     )
     served.publish(alert(stream_id="al").record)
     served.publish(dead("broken").record)
+    face = wire.Face(verdict("odd"), "t1", jpeg(np.full((88, 88, 3), 120, np.uint8)))
+    served.publish(wire.face_record(face, TOPICS.faces, at_ms=0))
+    replayed(served.runs / "one", 0.1)
+    replayed(served.runs / "two", 0.9)

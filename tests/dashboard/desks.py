@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from argon2 import PasswordHasher
@@ -31,6 +32,8 @@ class Desk:
     site: Site
     app: Any
     address: str = ""
+    runs: Path | None = None
+    """where replays lie"""
 
     def publish(self, *records: Record) -> None:
         publisher = self.bus.publisher()

@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from said import verdict
+from runs import FACTS, done, replayed
 
-from scanner import wire
 from scanner.core.errors import SettingsError
 from scanner.core.types import Label
 from scanner.dashboard.archives import LISTED
-from scanner.replay.journal import JOURNAL, RESULTS, Done, Journal
+from scanner.replay.journal import JOURNAL, RESULTS, Journal
 from scanner.replay.runs import Run, Runs
-
-FACTS = {"model": "m" * 64, "coverage": "full", "device": "cpu", "code": "1.0"}
-SUMMARY = {"type": "summary", "label": "suspected", "score": 0.66}
-
-
-def done(journal: Journal, stream_id: str, score: float | None = 0.1, **changes) -> Done:
-    """A finished file of two segments."""
-    verdicts = [verdict(stream_id, number, score) for number in range(2)]
-    lines = [*map(wire.json_of, verdicts), json.dumps({**SUMMARY, "label": verdicts[0].label, "score": score}).encode()]
-    one = Done(stream_id, "d", 1000, 4000, 2, verdicts[0].label.value)
-    return journal.finish(replace(one, **changes), lines)
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Two runs: one to the end, one that a death has interrupted."""
-    for name, moved in (("before", 0.1), ("after", 0.9)):
-        journal = Journal(tmp_path / name, FACTS)
-        journal.plan(4 if name == "after" else 3, 4000 if name == "after" else 3000, 1000)
-        done(journal, "a/calm.mp4")
-        done(journal, "b/moved.mp4", moved)
-        done(journal, "c/broken.mp4", None, label=None, failures=("segment 0: no video <b>",), segments=0)
-        journal.close()
+    replayed(tmp_path / "before", 0.1)
+    replayed(tmp_path / "after", 0.9, planned=4)
     return tmp_path
 
 
