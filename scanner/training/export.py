@@ -1,6 +1,6 @@
 """From a checkpoint to a model folder: model.onnx, card.toml, golden.npz. Fails unless ONNX and torch agree.
 
-python -m scanner.training.export RUN/last.pt onnx_models/NAME --held-out STORE --forged PACK [--int8 PACK]
+python -m scanner.training.export RUN/last.pt onnx_models/NAME --held-out STORE --forged PACK [--int8 PACK | --fp16]
 
 Thresholds are fitted on what the shipped graph says, after quantisation.
 """
@@ -26,6 +26,7 @@ from scanner.evaluation.crops import open_store
 from scanner.evaluation.files import file_scores
 from scanner.training.calibrate import Fit, fit
 from scanner.training.cut import GEOMETRY
+from scanner.training.halve import halve
 from scanner.training.model import Exported, TempoNet
 from scanner.training.quantise import quantise, sample_of
 
@@ -197,6 +198,12 @@ class Wish:
     int8_from: Path | None = None
     "Pack whose clips give the ranges of an int8 graph; fp32 when None."
     version: str = "0.1.0"
+    fp16: bool = False
+    "16-bit floats, for GPUs."
+
+    @property
+    def precision(self) -> str:
+        return "int8" if self.int8_from else "fp16" if self.fp16 else "fp32"
 
 
 def export(checkpoint: Path, out: Path, store: Path, pack: Path, measured: dict[str, Any], wish: Wish) -> float:
@@ -213,6 +220,10 @@ def export(checkpoint: Path, out: Path, store: Path, pack: Path, measured: dict[
             floats, fresh = fresh, Path(scratch) / "int8.onnx"
             quantise(floats, fresh, sample_of(wish.int8_from, spec.length))
             _, outputs = parity(net, fresh, golden_clips(spec))
+        elif wish.fp16:
+            floats, fresh = fresh, Path(scratch) / "fp16.onnx"
+            halve(floats, fresh)
+            _, outputs = parity(net, fresh, golden_clips(spec))
         held = measure_held_out(fresh, store, pack)
         content = fresh.read_bytes()
     found = fit(held.real, held.people, held.fake)
@@ -220,8 +231,8 @@ def export(checkpoint: Path, out: Path, store: Path, pack: Path, measured: dict[
     trained = {"parity": float(f"{worst:.1e}"), "stage": config["config"]["stage"], "steps": config["step"]}
     (out / "model.onnx").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
-    precision = "int8" if wish.int8_from else "fp32"
-    (out / "card.toml").write_text(card_text(out.name, wish.version, digest, spec, found, measured, trained, precision))
+    card = card_text(out.name, wish.version, digest, spec, found, measured, trained, wish.precision)
+    (out / "card.toml").write_text(card)
     np.savez_compressed(out / "golden.npz", clips=golden_clips(spec), **outputs)  # type: ignore[arg-type]  # numpy's stub takes a keyword for a flag
     return worst
 
@@ -235,10 +246,12 @@ def main() -> None:
     parser.add_argument("--measured", type=Path, help="JSON written by evaluate, to be put on the card")
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--length", type=int, default=16, help="frames a clip")
-    parser.add_argument("--int8", type=Path, help="quantise for CPUs; pack whose clips give the ranges")
+    precision = parser.add_mutually_exclusive_group()
+    precision.add_argument("--int8", type=Path, help="quantise for CPUs; pack whose clips give the ranges")
+    precision.add_argument("--fp16", action="store_true", help="16-bit floats for GPUs")
     args = parser.parse_args()
     measured = json.loads(args.measured.read_text())["card"] if args.measured else {}
-    wish = Wish(args.length, args.int8, args.version)
+    wish = Wish(args.length, args.int8, args.version, args.fp16)
     worst = export(args.checkpoint, args.out, args.held_out, args.forged, measured, wish)
     print(f"{args.out}: parity {worst:.1e}")
 
