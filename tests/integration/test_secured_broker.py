@@ -249,7 +249,7 @@ def test_the_commands_are_those_of_the_tool() -> None:
         f"--allow-principal User:s-worker --operation {line}"
         for line in (
             f"Read {topics('segments', 'archive', 'states', 'archive_states')} --group scanner",
-            f"Write {topics('verdicts', 'alerts', 'states', 'archive_states', 'deadletters', 'shadow')}",
+            f"Write {topics('verdicts', 'alerts', 'states', 'archive_states', 'deadletters', 'faces', 'shadow')}",
             "Write --resource-pattern-type prefixed --transactional-id scanner.",
         )
     ]
