@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import count
@@ -44,6 +45,10 @@ class Plan:
     """what a file's C2PA manifest says"""
     after: Mapping[str, int] = field(default_factory=dict)
     """of streams that were begun before: the last sequence that is on the topic already"""
+    opened: Callable[[Path], AbstractContextManager[Path]] = nullcontext
+    """a stream's path to the file to cut, for as long as it is cut"""
+    taken: Callable[[Path, int], None] = lambda *_: None
+    """told how many bytes of which path are published next; takes the time that they may take"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,7 @@ class _Feed:
         self, stream: Input, plan: Plan, publisher: Publisher, store: ClaimStore, stop: Event, told: Told
     ) -> None:
         self._stream = stream
+        self._file = stream.path
         self._plan = plan
         self._publisher = publisher
         self._claims_rule = ClaimRule(store, plan.inline_limit_bytes, plan.claims_root)
@@ -110,9 +116,11 @@ class _Feed:
 
     def run(self) -> Published | Failure:
         try:
-            self._run()
+            with self._plan.opened(self._stream.path) as self._file:
+                self._run()
         except MediaError as error:
-            return Failure(str(self._stream.path), error.stage.value, str(error))
+            told = str(error).replace(str(self._file), str(self._stream.path))
+            return Failure(str(self._stream.path), error.stage.value, told)
         finally:
             self._publisher.flush(_FLUSH_S)
         return Published(
@@ -166,9 +174,9 @@ class _Feed:
 
     def _once(self, sequence: int, offset_ms: int) -> Iterator[Segment]:
         """The file's segments, numbered on from `sequence` and `offset_ms`."""
-        source = "-" if self._stream.path == STDIN else self._stream.path
+        source = "-" if self._file == STDIN else self._file
         plan = self._plan
-        c2pa = None if self._stream.path == STDIN else plan.lifted(self._stream.path)
+        c2pa = None if self._file == STDIN else plan.lifted(self._file)
         with cut(
             source, stream_id=self._stream.stream_id, target_s=plan.target_s, limits=plan.limits, c2pa=c2pa
         ) as pieces:
@@ -182,6 +190,7 @@ class _Feed:
             self._damage = pieces.damage
 
     def _publish(self, segment: Segment, until_ms: int) -> None:
+        self._plan.taken(self._stream.path, len(segment.payload))
         segment = self._claims_rule.applied(segment)
         self._claims += segment.claim is not None
         self._publisher.publish(segment_record(segment, self._plan.topic, at_ms=time.time_ns() // 1_000_000))

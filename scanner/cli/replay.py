@@ -42,7 +42,9 @@ app = typer.Typer(
 
 @app.command()
 def run(
-    paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]…", help="Files, folders, patterns.")] = None,
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH]…", help="Files, folders, patterns, s3://bucket/prefix.")
+    ] = None,
     manifest: Annotated[
         Path | None, typer.Option("--manifest", help="CSV or JSON lines: path, stream_id.", show_default=False)
     ] = None,
@@ -57,6 +59,7 @@ def run(
     bandwidth: Annotated[
         float | None, typer.Option(min=0.001, help="Most megabytes a second read.", show_default=False)
     ] = None,
+    room: Annotated[float, typer.Option(min=0.001, help="Most GB that objects fetched from s3:// take here.")] = 8.0,
     parquet: Annotated[bool, typer.Option("--parquet", help="Also write results.parquet.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     to: Annotated[
@@ -87,14 +90,16 @@ def run(
     if from_topic:
         _end(scan_topic(chosen, out, since, until), as_json=wants_json(as_json))
         return
-    items = items_of(paths or (), manifest)
+    items = items_of(paths or (), manifest, chosen.claims.s3_endpoint)
+    order = Order(
+        out, None if no_cache else cache or _cache_folder(), at_once, bandwidth, parquet, room_bytes=round(room * 1e9)
+    )
     if to is not None and not dry_run:
         if to != "kafka":
             raise SettingsError(f"--to {to}: only kafka is known")
-        told = publish_archive(items, chosen, out, speed, at_once, topic or archive_topic(chosen))
+        told = publish_archive(items, chosen, order, speed, topic or archive_topic(chosen))
         _end(told, as_json=wants_json(as_json))
         return
-    order = Order(out, None if no_cache else cache or _cache_folder(), at_once, bandwidth, parquet)
     if dry_run:
         for line in dry(items, chosen, order):
             _line(line, as_json=wants_json(as_json))

@@ -6,8 +6,8 @@ import json
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,8 @@ from scanner.assembly.scan import assembled, mode_of, policy_of
 from scanner.bus.waiting import insisted
 from scanner.cli.common import complain
 from scanner.cli.publish import plan_of
-from scanner.cli.publishing import publish_all
+from scanner.cli.publishing import Plan, publish_all
+from scanner.cli.replaying import Order, fetching_for
 from scanner.core.errors import ScannerError, SettingsError
 from scanner.core.summary import summarise
 from scanner.core.types import Segment, Verdict
@@ -30,6 +31,7 @@ from scanner.ports import Bus, MediaStore
 from scanner.replay.items import Item
 from scanner.replay.journal import RESULTS, Done, Journal
 from scanner.replay.results import FileResult, by_segment
+from scanner.replay.run import Throttle
 from scanner.settings import Settings
 from scanner.wire import Failure, json_of, segment_of, verdict_of
 
@@ -43,9 +45,7 @@ def archive_topic(settings: Settings) -> str:
     return topics.archive or topics.segments
 
 
-def publish_archive(
-    items: Sequence[Item], settings: Settings, out: Path, speed: str, at_once: int, topic: str
-) -> dict[str, Any]:
+def publish_archive(items: Sequence[Item], settings: Settings, order: Order, speed: str, topic: str) -> dict[str, Any]:
     """Everything not published before; a stream that somebody died over goes on where the topic ends.
 
     A broker that is away at the start is waited for. Raises BrokerUnavailableError when it goes away later,
@@ -55,36 +55,53 @@ def publish_archive(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     bus = kafka_bus(settings)
-    plan = replace(plan_of(settings, speed, loop=False), topic=topic)
-    journal = Journal(out, {"to": topic, "segment_s": settings.scan.segment_s})
+    journal = Journal(order.out, {"to": topic, "segment_s": settings.scan.segment_s})
     before = set(journal.done)
     began_s = time.monotonic()
     try:
         left = [item for item in items if item.stream_id not in journal.done]
+        streams = {str(Path(item.place)): item for item in left}
+        plan = _reading(replace(plan_of(settings, speed, loop=False), topic=topic), streams, settings, order)
         reached = insisted(lambda: (bus.publisher(), _on_topic(bus, topic, journal)), stop)
         if reached is None:
             return _total(items, journal, before, topic, began_s)
         publisher, after = reached
         journal.plan(len(left), sum(item.size for item in left), time.time_ns() // 1_000_000)
         journal.begin([item.stream_id for item in left], time.time_ns() // 1_000_000)
-        streams = {str(item.path): item for item in left}
         with closing(publisher):
-            inputs = [Input(item.path, item.stream_id) for item in left]
+            inputs = [Input(Path(item.place), item.stream_id) for item in left]
             for outcome in publish_all(
-                inputs, replace(plan, after=after), publisher, media_store(settings), stop, at_once=at_once
+                inputs, replace(plan, after=after), publisher, media_store(settings), stop, at_once=order.at_once
             ):
                 if isinstance(outcome, Failure):
                     item = streams[outcome.uri]
-                    journal.finish(
-                        Done(item.stream_id, "", item.size, 0, 0, None, (outcome.reason,)), [json_of(outcome)]
-                    )
-                    complain(outcome.reason)
+                    reason = outcome.reason.replace(outcome.uri, item.place)
+                    lost = Done(item.stream_id, "", item.size, 0, 0, None, (reason,), version=item.version)
+                    journal.finish(lost, [json_of(replace(outcome, uri=item.place, reason=reason))])
+                    complain(reason)
                 elif outcome.whole:
-                    done = Done(outcome.stream_id, "", outcome.bytes, outcome.duration_ms, outcome.segments, None)
-                    journal.finish(done, [json.dumps(asdict(outcome)).encode()])
+                    sent = Done(outcome.stream_id, "", outcome.bytes, outcome.duration_ms, outcome.segments, None)
+                    journal.finish(sent, [json.dumps(asdict(outcome)).encode()])
     finally:
         journal.close()
     return _total(items, journal, before, topic, began_s)
+
+
+def _reading(plan: Plan, streams: Mapping[str, Item], settings: Settings, order: Order) -> Plan:
+    """The plan for files and objects alike, held to the bandwidth: objects when they are fetched, files as they go."""
+    throttle = Throttle(order.megabytes_per_s and order.megabytes_per_s * 1e6)
+    fetching = fetching_for(settings, order, throttle)
+
+    @contextmanager
+    def opened(path: Path) -> Iterator[Path]:
+        with fetching.file(streams[str(path)], digested=False) as (file, _):
+            yield file
+
+    def taken(path: Path, size: int) -> None:
+        if streams[str(path)].stored is None:
+            throttle.wait(size)
+
+    return replace(plan, opened=opened, taken=taken)
 
 
 def _total(items: Sequence[Item], journal: Journal, before: set[str], topic: str, began_s: float) -> dict[str, Any]:

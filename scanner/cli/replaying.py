@@ -24,7 +24,9 @@ from scanner.core.types import Mode, Verdict
 from scanner.inference.card import find_model, read_card
 from scanner.local import Refused
 from scanner.media.inputs import Input
+from scanner.media.objects import archive_at
 from scanner.replay.cache import Cache
+from scanner.replay.fetch import Fetching
 from scanner.replay.items import Item
 from scanner.replay.journal import Done, Journal
 from scanner.replay.results import write_parquet
@@ -44,6 +46,8 @@ class Order:
     at_once: int
     megabytes_per_s: float | None
     parquet: bool
+    room_bytes: int
+    """for what is fetched from a store"""
 
 
 def facts_of(settings: Settings) -> dict[str, Any]:
@@ -65,14 +69,13 @@ def facts_of(settings: Settings) -> dict[str, Any]:
 
 def dry(items: Sequence[Item], settings: Settings, order: Order) -> Iterator[dict[str, Any]]:
     """One line a file that would be scanned, and the total."""
-    done: dict[str, Done] = {}
+    left = list(items)
     if order.out.exists():
         journal = Journal(order.out, facts_of(settings))
-        done = journal.done
+        left = [item for item in items if not journal.holds(item.stream_id, item.version)]
         journal.close()
-    left = [item for item in items if item.stream_id not in done]
     for item in left:
-        yield {"type": "item", "stream_id": item.stream_id, "path": str(item.path), "bytes": item.size}
+        yield {"type": "item", "stream_id": item.stream_id, "path": item.place, "bytes": item.size}
     total = sum(item.size for item in left)
     yield {"type": "plan", "files": len(left), "bytes": total, "done_before": len(items) - len(left)}
 
@@ -84,18 +87,18 @@ def run_all(items: Sequence[Item], settings: Settings, order: Order) -> dict[str
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     journal = Journal(order.out, facts)
-    before = set(journal.done)
+    before = {item.stream_id for item in items if journal.holds(item.stream_id, item.version)}
     if before:
         errors.print(f"{len(before)} files were done before", style="dim", markup=False)
     began_s = time.monotonic()
-    throttle = Throttle(order.megabytes_per_s and order.megabytes_per_s * 1e6)
+    fetching = fetching_for(settings, order, Throttle(order.megabytes_per_s and order.megabytes_per_s * 1e6))
     try:
         if left := [item for item in items if item.stream_id not in before]:
             journal.plan(len(left), sum(item.size for item in left), time.time_ns() // 1_000_000)
             with assembled(settings) as parts, _shown(items, journal, _metrics(settings)) as told:
                 scan = _Scan(parts, settings)
                 cache = Cache(order.cache, facts)
-                for done in replay(items, scan, journal, cache, stop, at_once=order.at_once, throttle=throttle):
+                for done in replay(items, scan, journal, cache, stop, at_once=order.at_once, fetching=fetching):
                     told(done)
     finally:
         journal.close()
@@ -103,6 +106,11 @@ def run_all(items: Sequence[Item], settings: Settings, order: Order) -> dict[str
         write_parquet(journal.results, order.out / "results.parquet")
     here = [journal.done[item.stream_id] for item in items if item.stream_id in journal.done]
     return _total(here, before, len(items), time.monotonic() - began_s, stopped=stop.is_set())
+
+
+def fetching_for(settings: Settings, order: Order, throttle: Throttle) -> Fetching:
+    endpoint = settings.claims.s3_endpoint
+    return Fetching(order.out, order.room_bytes, throttle.wait, lambda uri: archive_at(uri, endpoint)[0])
 
 
 class _Scan:
@@ -113,11 +121,11 @@ class _Scan:
         self._settings = settings
         self._policy = policy_of(settings, parts.model.card)
 
-    def __call__(self, item: Item) -> Iterator[bytes]:
-        uri = str(item.path)
+    def __call__(self, item: Item, path: Path) -> Iterator[bytes]:
+        uri = item.place
         verdicts: list[Verdict] = []
         try:
-            for answer in scan_input(self._parts, Input(item.path, item.stream_id), self._settings):
+            for answer in scan_input(self._parts, Input(path, item.stream_id), self._settings):
                 if isinstance(answer, Refused):
                     where = f"segment {answer.segment.sequence}: {answer.error}"
                     yield json_of(Failure(uri, answer.error.stage.value, where))
@@ -125,7 +133,7 @@ class _Scan:
                 verdicts.append(answer.conclusion.verdict)
                 yield json_of(answer.conclusion.verdict)
         except MediaError as error:
-            yield json_of(Failure(uri, error.stage.value, str(error)))
+            yield json_of(Failure(uri, error.stage.value, str(error).replace(str(path), uri)))
         if verdicts:
             yield json_of(summarise(uri, verdicts, self._policy))
 
@@ -169,7 +177,7 @@ def _shown(items: Sequence[Item], journal: Journal, metrics: ReplayMetrics) -> I
     """Files, multiples of real time, failures and time left on stderr, when it is a terminal."""
     rate = TextColumn("{task.fields[files]} files  {task.fields[speed]:.1f}× real time  {task.fields[failed]} failed")
     columns = (SpinnerColumn(), BarColumn(), TaskProgressColumn(), rate, TimeRemainingColumn())
-    left = [item for item in items if item.stream_id not in journal.done]
+    left = [item for item in items if not journal.holds(item.stream_id, item.version)]
     metrics.planned(len(left))
     began_s = time.monotonic()
     seconds = 0.0

@@ -53,6 +53,13 @@ class ClaimUnavailableError(ScannerError):
     stage = Stage.CLAIM
 
 
+class StoreUnavailableError(ScannerError):
+    """The store in which an archive lies does not answer, or not to us."""
+
+    disposition = Disposition.HALT
+    stage = Stage.CLAIM
+
+
 class MediaError(ScannerError):
     """The bytes cannot be read as video within the limits."""
 

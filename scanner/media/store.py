@@ -147,7 +147,7 @@ class ObjectStore:
         if not key or any(part in {"", ".", ".."} for part in key.split("/")):
             raise ClaimRefusedError(f"{uri}: not a key")
         if bucket not in self._opened:
-            self._opened[bucket] = _bucket(bucket, self._s3_endpoint)
+            self._opened[bucket] = open_bucket(bucket, self._s3_endpoint)
         return _Spot(self._opened[bucket], key)
 
 
@@ -164,7 +164,7 @@ def _opened(uri: str, target: Path, root: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def _bucket(bucket: str, endpoint: str | None) -> S3Store:
+def open_bucket(bucket: str, endpoint: str | None) -> S3Store:
     """Credentials and region come from the AWS_… variables, as for every S3 client."""
     plain = endpoint is not None and endpoint.startswith("http://")
     return S3Store(

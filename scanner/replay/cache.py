@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,28 @@ class Cache:
             part = place.with_suffix(".part")
             part.write_bytes(b"".join(line + b"\n" for line in lines))
             part.rename(place)
+
+    def digest_of(self, uri: str, version: str) -> str | None:
+        """Of an object that was fetched before and is the same still."""
+        place = self._version(uri, version)
+        try:
+            return None if place is None else place.read_text()
+        except OSError:
+            return None
+
+    def fetched(self, uri: str, version: str, digest: str) -> None:
+        """Remembers it. Raises OSError."""
+        place = self._version(uri, version)
+        if place is not None:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            part = place.with_suffix(f".{threading.get_ident()}")
+            part.write_text(digest)
+            part.rename(place)
+
+    def _version(self, uri: str, version: str) -> Path | None:
+        if self._folder is None or not version.strip('" ').partition(" ")[0]:
+            return None
+        return self._folder / "versions" / hashlib.sha256(f"{uri}\n{version}".encode()).hexdigest()
 
     def _place(self, digest: str, stream_id: str) -> Path | None:
         if self._folder is None:

@@ -39,6 +39,8 @@ class Done:
     cached: bool = False
     end: int = 0
     """where its lines end in results.jsonl"""
+    version: str = ""
+    """of an object in a store: its etag and size"""
 
 
 class Journal:
@@ -76,6 +78,11 @@ class Journal:
         self._append(entry)
         kept = self.done[done.stream_id] = Done(**{**entry, "failures": tuple(done.failures)})
         return kept
+
+    def holds(self, stream_id: str, version: str) -> bool:
+        """Whether it is done. An object that was changed since is not: what is said of it then counts last."""
+        done = self.done.get(stream_id)
+        return done is not None and done.version == version
 
     def begin(self, stream_ids: Iterable[str], at_ms: int) -> None:
         """What follows leaves traces elsewhere: a later run must look for them. Raises OSError."""

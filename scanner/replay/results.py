@@ -37,15 +37,20 @@ def read_results(path: Path) -> dict[str, FileResult]:
     """
     file = path / "results.jsonl" if path.is_dir() else path
     found: dict[str, FileResult] = {}
+    ended: set[str] = set()
     stream = None
     for line in _lines(file):
         if "verdict_id" in line:
             stream = line["stream_id"]
+            if stream in ended:  # scanned again, since what lies there was changed
+                ended.remove(stream)
+                del found[stream]
             result = found.setdefault(stream, FileResult(stream))
             result.segments[line["sequence"]] = (line["label"], line["score"])
             result.model = f"{line['model']['name']} {line['model']['sha256'][:8]}"
         elif line.get("type") == "summary" and stream is not None:
             found[stream].label, found[stream].score = line["label"], line["score"]
+            ended.add(stream)
     if not found:
         raise SettingsError(f"{file}: holds no verdict")
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections import deque
@@ -12,15 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock
 
+from scanner.core.errors import MediaError
 from scanner.replay.cache import Cache
+from scanner.replay.fetch import Fetching
 from scanner.replay.items import Item
 from scanner.replay.journal import Done, Journal
+from scanner.wire import Failure, json_of
 
 _AHEAD = 4  # finished files that may wait for a slower one before them, for each one that runs
-_PIECE = 1024 * 1024
 
-Scan = Callable[[Item], Iterator[bytes]]
-"""a file to the lines of its verdicts, errors and summary"""
+Scan = Callable[[Item, Path], Iterator[bytes]]
+"""an item, and the file with its bytes, to the lines of its verdicts, errors and summary"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +60,17 @@ def replay(
     stop: Event,
     *,
     at_once: int,
-    throttle: Throttle,
+    fetching: Fetching,
 ) -> Iterator[Done]:
     """Each file that was not done before, when its results are durable. Raises what `scan` raises for everybody."""
-    open_items = [item for item in items if item.stream_id not in journal.done]
+    open_items = [item for item in items if not journal.holds(item.stream_id, item.version)]
     waiting: deque[Future[_Scanned]] = deque()
     with ThreadPoolExecutor(at_once, thread_name_prefix="replay") as threads:
         try:
             for item in open_items:
                 if stop.is_set():
                     break
-                waiting.append(threads.submit(_one, item, scan, cache, throttle, stop))
+                waiting.append(threads.submit(_one, item, scan, cache, fetching, stop))
                 while len(waiting) >= at_once * _AHEAD:
                     yield _finished(journal, waiting.popleft())
             while waiting and not stop.is_set():
@@ -86,17 +87,29 @@ def _finished(journal: Journal, future: Future[_Scanned]) -> Done:
     return journal.finish(scanned.done, scanned.lines)
 
 
-def _one(item: Item, scan: Scan, cache: Cache, throttle: Throttle, stop: Event) -> _Scanned:
+def _one(item: Item, scan: Scan, cache: Cache, fetching: Fetching, stop: Event) -> _Scanned:
     try:
-        digest = _digest(item.path, throttle)
+        if item.stored and (seen := cache.digest_of(item.stored.uri, item.version)):
+            known = cache.get(seen, item.stream_id)
+            if known is not None:
+                return _told(item, seen, known, cached=True)
+        with fetching.file(item) as (path, digest):
+            return _scanned(item, path, digest, scan, cache, stop)
+    except MediaError as error:
+        return _told(item, "", [json_of(Failure(item.place, error.stage.value, str(error)))], cached=False)
     except OSError as error:
-        failure = {"uri": str(item.path), "stage": "decode", "reason": f"cannot be read: {error.strerror}"}
-        return _told(item, "", [json.dumps({**failure, "type": "error"}).encode()], cached=False)
+        reason = f"cannot be read: {error.strerror}"
+        return _told(item, "", [json_of(Failure(item.place, "decode", reason))], cached=False)
+
+
+def _scanned(item: Item, path: Path, digest: str, scan: Scan, cache: Cache, stop: Event) -> _Scanned:
+    if item.stored:
+        cache.fetched(item.stored.uri, item.version, digest)
     known = cache.get(digest, item.stream_id)
     if known is not None:
         return _told(item, digest, known, cached=True)
     lines = []
-    for line in scan(item):
+    for line in scan(item, path):
         lines.append(line)
         if stop.is_set():
             raise _StoppedError
@@ -119,14 +132,6 @@ def _told(item: Item, digest: str, lines: list[bytes], *, cached: bool) -> _Scan
         label=summary["label"] if summary else None,
         failures=failures,
         cached=cached,
+        version=item.version,
     )
     return _Scanned(done, lines)
-
-
-def _digest(path: Path, throttle: Throttle) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            throttle.wait(len(piece))
-            digest.update(piece)
-    return digest.hexdigest()

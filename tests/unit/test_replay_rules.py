@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 
 import pytest
 
 from scanner.core.errors import SettingsError
+from scanner.media.objects import Stored, Wait
 from scanner.replay.cache import Cache
 from scanner.replay.diff import cohen_kappa, compare
+from scanner.replay.fetch import FETCHED, Archive, Fetching
 from scanner.replay.items import Item, items_of
 from scanner.replay.journal import Journal
 from scanner.replay.page import write_page
@@ -48,7 +52,7 @@ class Scanning:
         self.scanned: list[str] = []
         self._dies_at = dies_at
 
-    def __call__(self, item: Item) -> Iterator[bytes]:
+    def __call__(self, item: Item, path: Path) -> Iterator[bytes]:
         if item.stream_id == self._dies_at:
             raise DiedError
         self.scanned.append(item.stream_id)
@@ -64,10 +68,22 @@ def archive(tmp_path: Path) -> list[Item]:
     return items_of([str(folder)], None)
 
 
-def ran(folder: Path, items: list[Item], scan: Scanning, cache: Path | None = None, at_once: int = 2) -> list[str]:
+def nowhere(uri: str) -> Archive:
+    raise AssertionError(uri)
+
+
+def ran(
+    folder: Path,
+    items: list[Item],
+    scan: Scanning,
+    cache: Path | None = None,
+    at_once: int = 2,
+    store: Callable[[str], Archive] | None = None,
+) -> list[str]:
     journal = Journal(folder, FACTS)
     try:
-        finished = replay(items, scan, journal, Cache(cache, FACTS), Event(), at_once=at_once, throttle=Throttle(None))
+        fetching = Fetching(folder, 10**9, Throttle(None).wait, store or nowhere)
+        finished = replay(items, scan, journal, Cache(cache, FACTS), Event(), at_once=at_once, fetching=fetching)
         return [done.stream_id for done in finished]
     finally:
         journal.close()
@@ -155,6 +171,59 @@ def test_a_file_that_cannot_be_read_is_a_failure_and_not_the_end(tmp_path: Path,
     assert journal.done["1.mp4"].failures == ("cannot be read: No such file or directory",)
     assert len(journal.done) == 6
     journal.close()
+
+
+@dataclass
+class Shelf:
+    """A store; what it gave, and the most that lay in the replay's folder meanwhile."""
+
+    folder: Path
+    given: list[str] = field(default_factory=list)
+    most_bytes: int = 0
+
+    def fetch(self, stored: Stored, target: Path, wait: Wait) -> str:
+        self.given.append(stored.key)
+        payload = stored.etag.encode() * (stored.size // len(stored.etag))
+        target.write_bytes(payload)
+        lying = len(list((self.folder / FETCHED).iterdir()))
+        self.most_bytes = max(self.most_bytes, lying * stored.size)
+        return hashlib.sha256(payload).hexdigest()
+
+
+def objects(*etags: str, size: int = 100) -> list[Item]:
+    stored = [Stored(f"s3://films/{n}.mp4", f"{n}.mp4", size, etag) for n, etag in enumerate(etags)]
+    return [Item(Path(each.key), each.key, each.size, each) for each in stored]
+
+
+def test_an_object_is_fetched_again_only_when_its_etag_or_size_changed(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "out")
+    ran(tmp_path / "out", objects("a", "b"), Scanning(), store=lambda _: shelf)
+    assert ran(tmp_path / "out", objects("a", "b"), Scanning(), store=lambda _: shelf) == []
+    assert ran(tmp_path / "out", objects("a", "c"), Scanning(), store=lambda _: shelf) == ["1.mp4"]
+    assert sorted(shelf.given) == ["0.mp4", "1.mp4", "1.mp4"]
+    assert len(read_results(tmp_path / "out")) == 2
+    assert not list((tmp_path / "out" / FETCHED).iterdir()), "nothing that was fetched is left"
+
+
+def test_an_unchanged_object_with_a_cached_result_is_not_fetched(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "one")
+    ran(tmp_path / "one", objects("a", "b"), Scanning(), tmp_path / "cache", store=lambda _: shelf)
+    second = Scanning()
+    assert len(ran(tmp_path / "two", objects("a", "b"), second, tmp_path / "cache", store=nowhere)) == 2
+    assert second.scanned == []
+
+
+def test_fetched_objects_never_take_more_room_than_they_may(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    shelf, journal = Shelf(folder), Journal(folder, FACTS)
+    fetching = Fetching(folder, 250, lambda _: None, lambda _: shelf)
+    items = [*objects(*"abcdefgh"), *(replace(each, stream_id="large") for each in objects("x", size=300))]
+    cache = Cache(None, FACTS)
+    done = list(replay(items, Scanning(), journal, cache, Event(), at_once=6, fetching=fetching))
+    journal.close()
+    assert shelf.most_bytes <= 200
+    assert done[-1].failures == ("s3://films/0.mp4: 300 bytes, and --room is 250",)
+    assert [one.failures for one in done[:-1]] == [()] * 8
 
 
 def test_reading_is_held_to_the_bandwidth() -> None:
