@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from scanner.assembly.bus import topic_plans, topics_of
 from scanner.bus.acls import ROLES, grants
@@ -54,6 +56,23 @@ def test_kubernetes_takes_every_manifest_of_its_own_kinds() -> None:
             kubernetes_validate.validate(each, KUBERNETES, strict=True)
             checked += 1
     assert checked == 11
+
+
+@pytest.mark.parametrize("kind", ["ScaledObject", "TriggerAuthentication", "PodMonitor"])
+def test_keda_and_the_prometheus_operator_take_the_manifests_of_their_kinds(kind) -> None:
+    schema = json.loads((Path(__file__).parent / "kinds" / f"{kind}.json").read_text("utf-8"))
+    judge = Draft202012Validator(schema)
+    found = of_kind(kind)
+    assert found
+    for each in found:
+        assert [error.message for error in judge.iter_errors(each)] == []
+        assert list(judge.iter_errors({**each, "spec": {**each["spec"], "nonsense": 1}})) != []
+        assert list(judge.iter_errors({**each, "spec": 7})) != []
+
+
+def test_no_kind_of_others_goes_unchecked_but_strimzis() -> None:
+    known = {path.stem for path in (Path(__file__).parent / "kinds").glob("*.json")} | {"Kustomization"}
+    assert {each["kind"] for each in documents(K8S / "base") if each["apiVersion"].split("/")[0] in FOREIGN} == known
 
 
 def test_every_file_is_listed_in_its_kustomization() -> None:
