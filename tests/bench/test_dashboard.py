@@ -142,6 +142,12 @@ WATCH = """() => {
 }"""
 
 
+def _spent(devtools) -> dict[str, float]:
+    """Seconds of the main thread so far: what the page costs, however busy the machine is."""
+    told = {each["name"]: each["value"] for each in devtools.send("Performance.getMetrics")["metrics"]}
+    return {name: told[f"{name}Duration"] for name in ("Task", "Script", "Layout", "RecalcStyle")}
+
+
 def test_the_page_paints_at_once_keeps_up_and_does_not_grow(loaded) -> None:
     from playwright.sync_api import sync_playwright
 
@@ -162,15 +168,23 @@ def test_the_page_paints_at_once_keeps_up_and_does_not_grow(loaded) -> None:
             paints.append(page.wait_for_function(PAINTED).json_value())
         page.wait_for_timeout(3000)
         page.evaluate(WATCH)
+        devtools = page.context.new_cdp_session(page)
+        devtools.send("Performance.enable")
+        before, began = _spent(devtools), time.monotonic()
         heaps = []
         for _ in range(int(SECONDS / 5)):
             page.wait_for_timeout(5000)
             heaps.append(page.evaluate("() => { gc(); return performance.memory.usedJSHeapSize / 2**20 }"))
+        spent = {name: (value - before[name]) / (time.monotonic() - began) for name, value in _spent(devtools).items()}
         late = page.evaluate("window.late")
         browser.close()
     print(f"\nfirst paint: median {statistics.median(paints):.0f} ms, most {max(paints):.0f} ms")
     print(f"of a page of one word: median {statistics.median(bare):.0f} ms; load average {os.getloadavg()[0]:.1f}")
     print(f"verdict on the topic to painted: {quantiles(late[2000:])} ms over {len(late)} verdicts")
+    print(
+        "the page's main thread, ms a second: "
+        + ", ".join(f"{name} {share * 1000:.0f}" for name, share in spent.items())
+    )
     print(f"page heap: {heaps[1]:.1f} MiB at first, {heaps[-1]:.1f} MiB at last")
     assert statistics.median(paints) < 200
     assert sorted(late)[int(len(late) * 0.95)] < 300

@@ -57,7 +57,11 @@
     }
     return path;
   };
-  const set = (node, value) => { if (node.textContent !== value) node.textContent = value; };
+  const set = (node, value) => {
+    const only = node.childNodes.length === 1 ? node.firstChild : null;
+    if (only?.nodeType !== Node.TEXT_NODE) node.textContent = value;
+    else if (only.data !== value) only.data = value;
+  };
   const portray = ({ id, told, parts }) => {
     const keys = told.pictures.map(([, key]) => key).join();
     if ((parts.people.dataset.keys ?? "") === keys) return;
@@ -74,6 +78,25 @@
       return image;
     }));
   };
+  // What does not change is not written again: a browser would lay it out anew all the same.
+  const wear = ({ item, parts, attention, fresh }) => {
+    const worn = "tile is-" + attention + (fresh ? " fresh" : "");
+    if (item.className === worn) return;
+    item.className = worn;
+    parts.use.setAttribute("href", "#i-" + attention);
+    set(parts.word, text("attention." + attention));
+  };
+  const locate = ({ told, parts }) => {
+    const places = told.faces.map(([box, label]) => [label, ...box.map((value) => value.toFixed(2))].join()).join(";");
+    if (parts.where.dataset.places === places) return;
+    parts.where.dataset.places = places;
+    parts.where.replaceChildren(...told.faces.map(([box, label]) => {
+      const face = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+      const facts = { class: "is-" + label, x: 160 * box[0], y: 90 * box[1], width: 160 * (box[2] - box[0]), height: 90 * (box[3] - box[1]), rx: 5 };
+      for (const name in facts) face.setAttribute(name, facts[name]);
+      return face;
+    }));
+  };
   const paint = (tile) => {
     const { told, parts, attention } = tile;
     if (!told) return;
@@ -82,21 +105,14 @@
     set(parts.behind, still);
     if (tile.painted === stamp) return;
     tile.painted = stamp;
-    tile.item.className = "tile is-" + attention + (tile.fresh ? " fresh" : "");
-    parts.use.setAttribute("href", "#i-" + attention);
-    set(parts.word, text("attention." + attention));
+    wear(tile);
     set(parts.score, score(told.score));
     set(parts.name, told.name);
     set(parts.faces, text("faces", { n: told.faces.length }));
     set(parts.mode, text("mode." + told.mode));
     parts.spark.setAttribute("d", sparkOf(told.spark));
     portray(tile);
-    parts.where.replaceChildren(...told.faces.map(([box, label]) => {
-      const face = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-      const facts = { class: "is-" + label, x: 160 * box[0], y: 90 * box[1], width: 160 * (box[2] - box[0]), height: 90 * (box[3] - box[1]), rx: 5 };
-      for (const name in facts) face.setAttribute(name, facts[name]);
-      return face;
-    }));
+    if (!told.pictures.length) locate(tile);
   };
   const due = new Set();
   let painting = false;
