@@ -15,8 +15,12 @@ from scanner.wire import Topics
 DAY_MS = 24 * 3600 * 1000
 
 
-def kafka_bus(settings: Settings) -> KafkaBus:
-    """Apache Kafka as the settings describe it. Raises SettingsError."""
+def kafka_bus(settings: Settings, *, deadline_s: float = 20.0) -> KafkaBus:
+    """Apache Kafka as the settings describe it. Raises SettingsError.
+
+    Args:
+        deadline_s: of every wait for a broker.
+    """
     kafka = settings.kafka
     return KafkaBus(
         KafkaConfig(
@@ -30,6 +34,7 @@ def kafka_bus(settings: Settings) -> KafkaBus:
             cert_file=kafka.cert_file,
             key_file=kafka.key_file,
             max_record_bytes=largest_record(settings),
+            deadline_s=deadline_s,
             # What was fetched and not yet handed out lies beside what is pending: a small part of it.
             fetch_bytes=min(32 * 1024 * 1024, settings.worker.pending_mib * 1024 * 1024 // 4),
         )

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from scanner.ports import Bus
     from scanner.settings import Settings
 
+_LOOK_S = 3.0  # at the topic, before anything starts: streams do not wait
+
 
 def ingest(
     urls: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME=]URL…", help="rtmp, rtsp, srt, http(s) (HLS), udp, tcp, files, pipes."),
+        typer.Argument(
+            metavar="[NAME=]URL…", help="rtmp, rtsp, srt, http(s) (HLS, DASH), udp, tcp, v4l2, files, pipes."
+        ),
     ] = None,
     sources: Annotated[
         Path | None, typer.Option("--sources", help="TOML, a table a source; edits are followed.", show_default=False)
@@ -46,7 +50,7 @@ def ingest(
     import signal
     from threading import Event
 
-    from scanner.assembly.bus import kafka_bus, media_store, topics_of
+    from scanner.assembly.bus import kafka_bus, media_store
     from scanner.ingest import Ingest, Roster, source_of
     from scanner.ingest.claims import ClaimRule
     from scanner.telemetry import IngestMetrics, serve_metrics
@@ -57,9 +61,9 @@ def ingest(
     plan = _plan(chosen)
     kept = None if chosen.ingest.api_port is None else plan.spool / "sources.json"
     roster = Roster([source_of(url) for url in urls or ()], sources, kept)
-    _refuse_idle(roster, chosen)
+    _check(roster, chosen)
     bus = kafka_bus(chosen)
-    _find_topic(bus, topics_of(chosen).segments)
+    _find_topic(kafka_bus(chosen, deadline_s=_LOOK_S), plan.topic)
     claims = ClaimRule(media_store(chosen), chosen.claims.inline_limit_bytes, chosen.claims.write_to)
     running = Ingest(bus, plan, roster, claims, IngestMetrics())
     stop = Event()
@@ -76,25 +80,28 @@ def ingest(
         _say(source, as_json=wants_json(as_json))
 
 
-def _refuse_idle(roster: Roster, chosen: Settings) -> None:
+def _check(roster: Roster, chosen: Settings) -> None:
+    """Raises SettingsError; before anybody is waited for."""
     from scanner.core.errors import SettingsError
+    from scanner.ingest import address_of
 
     if chosen.ingest.api_port is None and roster.file is None and not roster.sources():
         raise SettingsError("nothing to ingest: give [NAME=]URL…, --sources FILE or --api-port PORT")
+    for source in roster.sources():
+        address_of(source)
+    if chosen.ingest.api_port is not None and chosen.ingest.api_token is None:
+        raise SettingsError("ingest.api_port needs ingest.api_token (SCANNER_INGEST__API_TOKEN), 16 characters or more")
 
 
 @contextmanager
 def _api(running: Ingest, chosen: Settings) -> Iterator[None]:
     """While it is entered, sources are added and removed by HTTP, where that was asked for."""
-    from scanner.core.errors import SettingsError
     from scanner.ingest.api import Api
 
     ours = chosen.ingest
-    if ours.api_port is None:
+    if ours.api_port is None or ours.api_token is None:
         yield
         return
-    if ours.api_token is None:
-        raise SettingsError("ingest.api_port needs ingest.api_token (SCANNER_INGEST__API_TOKEN), 16 characters or more")
     with Api(running, ours.api_host, ours.api_port, ours.api_token.get_secret_value()) as api:
         errors.print(f"scanner: sources at {api.address}/sources", markup=False, highlight=False)
         yield

@@ -52,7 +52,8 @@ def read_sources(file: Path) -> tuple[SourceSpec, ...]:
     try:
         tables = tomllib.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{file}: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(f"{file}: {why}") from error
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise SettingsError(f'{file}: {name} stands alone; a source is a table: [name] with url = "…"')
