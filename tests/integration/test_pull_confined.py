@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ import pytest
 
 from scanner.ingest.addresses import address_of
 from scanner.ingest.sources import SourceSpec
+from scanner.media import landlock
 from scanner.media.pull import Pull
 from scanner.testing import draw_video
 
@@ -75,3 +78,20 @@ def test_a_source_that_is_waited_for_is_taken() -> None:
     segments, _ = pulled(f"tcp://127.0.0.1:{port}?listen=1")
     thread.join()
     assert segments >= 2
+
+
+def test_a_relay_opens_its_libraries_its_devices_and_no_other_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "device").write_text("pictures")
+    told = f"""
+from scanner.media.relay import Relay
+from scanner.media.sandbox import Confinement, seclude_networked
+seclude_networked()
+for name in ("secret", "device"):
+    relay = Relay(["/usr/bin/cat", f"{tmp_path}/{{name}}"], [f"{tmp_path}/device"], Confinement())
+    print(name, relay.output.read(), relay.complaint())
+"""
+    said = subprocess.run([sys.executable, "-c", told], check=True, capture_output=True, text=True).stdout
+    assert said.splitlines()[-1] == "device b'pictures' "
+    if landlock.version():
+        assert said.splitlines()[0] == "secret b'' ffmpeg ended with 1"
