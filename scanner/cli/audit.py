@@ -92,7 +92,10 @@ def export(
     ledger: Annotated[
         Path | None, typer.Option(help="Take the chain from here; without it the case has its own.")
     ] = None,
-    reviews: Annotated[Path | None, typer.Option(help="JSON lines of reviews.")] = None,
+    reviews: Annotated[
+        Path | None,
+        typer.Option(help="JSON lines of reviews; without: the topic, where the verdicts come from theirs."),
+    ] = None,
     clips: Annotated[int, typer.Option(min=0, help="The most suspicious segments whose video goes along.")] = 8,
     pictures: Annotated[
         bool, typer.Option(help="Let the model look at those again: faces, heat strips, the same scores?")
@@ -107,7 +110,7 @@ def export(
     from scanner.audit import PrivateKey
     from scanner.cli.casing import Wish
     from scanner.cli.casing import export as write
-    from scanner.cli.verdicts import of_one_stream, reviews_in, verdicts_from
+    from scanner.cli.verdicts import of_one_stream, reviews_on, verdicts_from
 
     if target.exists():
         raise SettingsError(f"{target} is there already; a case is never overwritten")
@@ -119,7 +122,7 @@ def export(
         known, faults = _ledger(ledger, private.public)
         if faults:
             raise SettingsError(f"ledger {ledger} is broken: {faults[0]}")
-    said = reviews_in(reviews, lines) if reviews else ()
+    said = () if reviews is None and verdicts else reviews_on(lines, reviews, chosen)
     count = write(Wish(target, lines, known, media, clips, pictures, said), private, chosen)
     typer.echo(f"{target}: {count} files, {len(lines)} verdicts of {lines[0][1].stream_id}", err=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,7 @@ from scanner.cli.common import AsJson, Bootstrap, SettingsFile, settings_from, w
 from scanner.core.errors import SettingsError
 
 if TYPE_CHECKING:
-    from scanner.core.review import Agreement, Review, Standing
+    from scanner.core.review import Agreement, Standing
     from scanner.core.types import Verdict
     from scanner.settings import Settings
 
@@ -61,11 +60,11 @@ def verdicts(
 
     Neither verdict nor review is changed by it: both stay on their topics.
     """
-    from scanner.cli.verdicts import verdicts_from
+    from scanner.cli.verdicts import reviews_from, verdicts_from
     from scanner.core.review import last_word, standings
 
     chosen = settings_from(settings, kafka_bootstrap_servers=bootstrap)
-    standing = {one.verdict_id: one for one in standings(_reviews(reviews, chosen))}
+    standing = {one.verdict_id: one for one in standings(reviews_from(reviews, chosen))}
     for _, verdict in verdicts_from([verdicts] if verdicts else [], chosen):
         said = standing.get(verdict.verdict_id)
         facts = _facts(verdict, said) if said else _bare(verdict)
@@ -110,31 +109,15 @@ def export(
 
 def _reviewed(verdicts: Path | None, reviews: Path | None, settings: Settings) -> list[Pair]:
     """Reviewed verdicts, each with what stands of its reviews."""
-    from scanner.cli.verdicts import verdicts_from
+    from scanner.cli.verdicts import reviews_from, verdicts_from
     from scanner.core.review import standings
 
-    standing = {one.verdict_id: one for one in standings(_reviews(reviews, settings))}
+    standing = {one.verdict_id: one for one in standings(reviews_from(reviews, settings))}
     found: dict[str, Pair] = {}
     for _, verdict in verdicts_from([verdicts] if verdicts else [], settings):
         if verdict.verdict_id in standing:
             found[verdict.verdict_id] = (verdict, standing[verdict.verdict_id])
     return list(found.values())
-
-
-def _reviews(path: Path | None, settings: Settings) -> Iterator[Review]:
-    from contextlib import closing
-
-    from scanner.assembly.bus import kafka_bus, topics_of
-    from scanner.cli.verdicts import reviews_read
-    from scanner.wire import review_of
-
-    if path is not None:
-        yield from reviews_read(path)
-        return
-    with closing(kafka_bus(settings).reader([topics_of(settings).reviews], from_beginning=True)) as reader:
-        while not reader.at_end():
-            for delivery in reader.poll(0.5, limit=500):
-                yield review_of(delivery.record)
 
 
 def _write_clip(target: Path, verdict: Verdict, media: Path | None, settings: Settings) -> str:

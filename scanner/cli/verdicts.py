@@ -44,10 +44,24 @@ def of_one_stream(lines: Iterator[Line], stream_id: str | None) -> list[Line]:
     return sorted(found.values(), key=lambda line: line[1].sequence)
 
 
-def reviews_in(path: Path, lines: list[Line]) -> tuple[Review, ...]:
-    """What people said of these verdicts, from JSON lines. Raises SettingsError, SegmentInvalidError."""
+def reviews_on(lines: list[Line], path: Path | None, settings: Settings) -> tuple[Review, ...]:
+    """What people said of these verdicts. Raises SettingsError, SegmentInvalidError."""
     ids = {verdict.verdict_id for _, verdict in lines}
-    return tuple(review for review in reviews_read(path) if review.verdict_id in ids)
+    return tuple(review for review in reviews_from(path, settings) if review.verdict_id in ids)
+
+
+def reviews_from(path: Path | None, settings: Settings) -> Iterator[Review]:
+    """From JSON lines, or from the topic when no file is named. Raises SettingsError, SegmentInvalidError."""
+    from scanner.assembly.bus import kafka_bus, topics_of
+    from scanner.wire import review_of
+
+    if path is not None:
+        yield from reviews_read(path)
+        return
+    with closing(kafka_bus(settings).reader([topics_of(settings).reviews], from_beginning=True)) as reader:
+        while not reader.at_end():
+            for delivery in reader.poll(0.5, limit=500):
+                yield review_of(delivery.record)
 
 
 def reviews_read(path: Path) -> list[Review]:
