@@ -31,6 +31,8 @@ class Orders:
     log: str
     point: str | None = None
     """where to die"""
+    how: signal.Signals = signal.SIGKILL
+    """SIGSTOP: not to die, but to be frozen there until somebody sends SIGCONT"""
     passes: int = 0
     """how often the point is passed before"""
     forget_after_s: float = 3600.0
@@ -50,7 +52,7 @@ def run(orders: Orders, ready: Event) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     _after(loop.Worker, "assigned", ready.set)
     if orders.point:
-        _arm(orders.point, orders.passes)
+        _arm(orders.point, orders.passes, orders.how)
     config = KafkaConfig(
         (orders.bootstrap,),
         instance=orders.instance,
@@ -74,15 +76,15 @@ def run(orders: Orders, ready: Event) -> None:
         Worker(KafkaBus(config), parts, None, Metrics(CollectorRegistry()), rules).run(stop)
 
 
-def _arm(point: str, passes: int) -> None:
+def _arm(point: str, passes: int, how: signal.Signals) -> None:
     left = passes
 
     def at(here: str) -> None:
         nonlocal left
         if here == point:
             left -= 1
-            if left < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+            if left == -1:
+                os.kill(os.getpid(), how)
 
     waits = ["offsets", "ended"]
 
