@@ -8,7 +8,7 @@ from dataclasses import replace
 import structlog
 
 from scanner import letters, wire
-from scanner.core.errors import Disposition, ScannerError
+from scanner.core.errors import Disposition, MediaError, ScannerError
 from scanner.core.types import StreamState, Timing, Verdict
 from scanner.ledger import Debt
 from scanner.local import ATTEMPTS
@@ -31,7 +31,7 @@ class Answering:
         self._faces = None if rules.faces_every_s is None else Faces(rules.topics.faces, rules.faces_every_s)
 
     def answer(self, job: Job, stream: Stream, look: Look) -> tuple[Record, ...]:
-        """The records that answer the job; its stream remembers."""
+        """The records that answer the job; its stream remembers, unless its answer is larger than topics take."""
         before = stream.state
         conclusion = self._pipeline.answer(before, look)
         stream.state = conclusion.state
@@ -53,6 +53,10 @@ class Answering:
             *(self._faces.records(look, verdict, at_ms=now) if self._faces else ()),
             *self._compared(job, stream, before, look, timing),
         )
+        largest, most = max(record.size for record in records), self._rules.largest_record_bytes
+        if largest > most:
+            stream.state = before
+            return self.refuse(job.debt, MediaError(f"a record of its answer has {largest} bytes, the most is {most}"))
         self._metrics.judged(verdict)
         for alert in conclusion.alerts:
             self._metrics.alerted(alert.edge.value)

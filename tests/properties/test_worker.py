@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from scripted import SPEC, ScriptedObserver, pipeline
 
-from scanner import wire
+from scanner import letters, wire
 from scanner.bus.memory import MemoryBus
 from scanner.core.errors import ClaimUnavailableError, InferenceError, WorkerStuckError
 from scanner.core.types import Claim, Mode, Reason, Segment, StreamState
@@ -182,6 +182,16 @@ def test_a_crash_at_any_edge_loses_nothing_and_changes_no_verdict(kinds, streams
     proof = verify(bus, TOPICS, "group")
     assert (proof.holds, proof.pending) == (True, 0), proof.findings
     assert facts == answers(undisturbed)[1]
+
+
+def test_an_answer_that_no_topic_takes_becomes_a_dead_letter_and_is_not_remembered() -> None:
+    bus = published(["good"] * 3, 1)
+    worked(bus, largest_record_bytes=600)
+    proof = verify(bus, TOPICS, "group")
+    assert (proof.holds, proof.verdicts, proof.dead_letters, proof.pending) == (True, 0, 3, 0)
+    (told, *_) = [letters.rejected_of(delivery.record) for delivery in read(bus, TOPICS.deadletters)]
+    assert "a record of its answer has" in told.message
+    assert read(bus, TOPICS.states) == []
 
 
 def test_a_bare_end_of_stream_gets_a_verdict() -> None:
