@@ -60,7 +60,8 @@ def survive(broker: LocalBroker, folder: Path, *, cells: int, workers: int, per_
             toll.cells = Counter(at for at, _ in killed(log))
             time.sleep(0.1)
         count = feed.stop()
-        wait_for_no_lag(bus, topics, group, 240)
+        crew.pardon()
+        wait_for_no_lag(bus, topics, group, 600)
         crew.dismiss()
     finally:
         feed.stop()

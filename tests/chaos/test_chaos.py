@@ -110,9 +110,11 @@ class Crew:
         )
 
     def pardon(self) -> None:
-        """The armed are replaced by workers that live."""
+        """The armed are replaced by workers that live, and so do their cells."""
         self.kill()
         self._slots.clear()
+        if self._orders.cell_dies is not None:
+            self._orders = replace(self._orders, cell_dies=0.0)
         self.tend(deadly=False)
 
     def dismiss(self, *names: str) -> None:
