@@ -1,7 +1,8 @@
 """Whose turn it is: looks are begun here, live segments first.
 
     live       begun at once, in the order of each stream; those that come faster than looks end wait in line
-    archives   begun when a looker is free and no live segment waits: one in progress is the most a live one waits for
+    archives   begun when a looker is free and no live segment waits; while live streams come, one cell is left free
+               for the next of them, and one looker with it (where there is only one cell, an archive may hold it)
 
 What live streams leave is theirs; where those leave nothing, archives stand still, and lose nothing by it.
 """
@@ -28,6 +29,9 @@ from scanner.worker.shedding import Shedding, unseen
 from scanner.worker.streams import Job, Stream, Streams
 from scanner.worker.watchdog import Watchdog
 
+LIVE_S = 10.0  # live streams come, if one did within so long: longer than any segment that is worth waiting for
+_KEPT_FREE = 2  # lookers: the one that is more than there are cells, and one with a cell
+
 
 class Turns:
     """Begins looks, and tells which ended."""
@@ -42,13 +46,15 @@ class Turns:
         self._ended: queue.SimpleQueue[tuple[Place, str]] = queue.SimpleQueue()
         self._looking = Counter[bool]()
         """begun and not told as ended, by whether they are an archive's"""
+        self._live_s = float("-inf")
+        """when a live segment was begun last, monotonic"""
 
     def start(self, streams: Streams, lookers: Executor) -> None:
         """Begins what may begin."""
         for place in sorted(streams.places, key=self._rules.archived):
             fixed, archived = self._rules.fixed_mode(place), self._rules.archived(place)
             for stream, job in streams.startable(place, together=fixed is not None):
-                if archived and self._looking.total() >= self._rules.lookers:
+                if archived and self._looking.total() >= self._for_archives():
                     if self._looking[False]:
                         self._watchdog.alive([place], time.monotonic())  # it gives way, and does not stand still
                     break
@@ -64,6 +70,11 @@ class Turns:
             place, stream_id = self._ended.get()
             self._looking[self._rules.archived(place)] -= 1
             yield place, stream_id
+
+    def _for_archives(self) -> int:
+        """Looks under way, at which no archive is begun."""
+        lookers = self._rules.lookers
+        return max(1, lookers - _KEPT_FREE) if time.monotonic() - self._live_s < LIVE_S else lookers
 
     def _decided(self, stream: Stream, job: Job) -> Mode | None:
         """As its evidence asks, where time and the others leave room for it; None: no look at all."""
@@ -82,7 +93,10 @@ class Turns:
             job.future.set_result(unseen(job.segment, stream.state.mode))
         else:
             job.future = lookers.submit(contextvars.copy_context().run, self._looker.look, job, mode)
-        self._looking[self._rules.archived(job.debt.place)] += 1
+        archived = self._rules.archived(job.debt.place)
+        self._looking[archived] += 1
+        if not archived:
+            self._live_s = time.monotonic()
         # Not the job itself: it holds the future, and a circle keeps its payload until the collector comes.
         job.future.add_done_callback(partial(self._told, job.debt.place, job.segment.stream_id))
 

@@ -133,6 +133,20 @@ def test_a_backlog_of_archives_holds_neither_lookers_nor_room_that_live_streams_
     assert verify(place.bus, TOPICS, "group").holds
 
 
+def test_while_live_streams_come_a_cell_is_left_free_for_them() -> None:
+    place = desk()
+    place.publish(TOPICS.segments, "cam", 1)
+    with working(place, lookers=5):
+        place.until(1)
+        place.publish(TOPICS.archive, "film", 50)
+        time.sleep(0.3)
+        assert place.gate.seen.count("film") == 3, "four cells, and one of them is free"
+        place.publish(TOPICS.segments, "cam", 1, first=1)
+        place.until(2)
+        place.gate.opened.set()
+        place.until(52)
+
+
 def test_archives_are_covered_in_full_and_never_shed_and_live_streams_are_not() -> None:
     place = desk()
     place.publish(TOPICS.archive, "film", 2, captured_at_ms=1)
