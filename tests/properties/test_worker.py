@@ -324,7 +324,7 @@ class DeafMember:
 
 
 def roused(bus):
-    rules = Rules(TOPICS, "group", None, lookers=2, commit_interval_s=0.0, drain_s=5, stuck_after_s=0.1)
+    rules = Rules(TOPICS, "group", None, lookers=2, commit_interval_s=0.0, drain_s=5, stuck_after_s=0.3)
     stop = threading.Event()
     failures = []
 
