@@ -285,7 +285,6 @@ def _empty(folder: Path) -> Path:
 
 
 def test_parquet_says_what_the_lines_say(tmp_path: Path, archive: list[Item]) -> None:
-    pytest.importorskip("pyarrow")
     lines = tmp_path / "results.jsonl"
     lines.write_bytes(b"\n".join(line for item in archive for line in lines_of(item)))
     assert write_parquet(lines, tmp_path / "results.parquet") == 6
