@@ -62,7 +62,7 @@ def grants(topics: Topics, group: str) -> tuple[Grant, ...]:
         *of_topics,
         Grant("worker", "Read", "group", group),
         Grant("worker", "Write", "transactional-id", f"{group}.", prefixed=True),
-        Grant("redrive", "Write", "transactional-id", redriver(topics)),
+        *(Grant(role, "Write", "transactional-id", redriver(topics)) for role in ("redrive", "dashboard")),
         Grant("dashboard", "Describe", "group", group),
         Grant("auditor", "Describe", "group", group),
     )

@@ -76,6 +76,8 @@ def _signed_in(request: Request, user: User, target: str) -> Response:
 async def leave(request: Request) -> Response:
     """To the provider, where there is one."""
     oidc = _oidc(request)
+    for name in [name for name in request.session if name.startswith("_state_")]:
+        del request.session[name]  # of tries that were given up: a cookie holds only so much
     request.session["next"] = within(request.query_params.get("next"))
     try:
         return await oidc.leave(request, str(request.url_for("returned")))

@@ -192,6 +192,16 @@ def test_a_provider_that_is_away_or_is_not_who_it_should_be_is_told(desk, issuer
     assert "does not answer" in answer.text
 
 
+def test_tries_that_were_given_up_do_not_fill_the_cookie(desk, issuer) -> None:
+    client = desk.client()
+    sizes = []
+    for _ in range(12):
+        client.get("/sign-in/oidc")
+        sizes.append(len(client.cookies["scanner"]))
+    assert max(sizes) - min(sizes) < 100
+    assert enter(client, issuer).status_code == 303
+
+
 def test_without_a_provider_there_is_no_such_door(make_desk) -> None:
     client = make_desk().client()
     assert client.get("/sign-in/oidc").status_code == 404
