@@ -62,7 +62,8 @@ def survive(broker: LocalBroker, folder: Path, points: tuple[str, ...], *, named
         for number, point in enumerate(points):
             # Each takes over from the frozen one before.
             name = f"slot-{number}" if named else None
-            workers.append(hired(replace(plain, instance=name, point=point, passes=2, how=signal.SIGSTOP)))
+            passes = 0 if point == "restoring" else 2  # once a membership
+            workers.append(hired(replace(plain, instance=name, point=point, passes=passes, how=signal.SIGSTOP)))
             until(lambda: frozen(workers[-1]), 60)
         workers.append(hired(plain))
         time.sleep(ICE_S)

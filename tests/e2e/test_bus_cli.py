@@ -37,7 +37,18 @@ from scanner.wire import (
 
 pytestmark = pytest.mark.kafka
 
-KINDS = ("segments", "verdicts", "alerts", "states", "deadletters", "reviews", "archive", "archive_states", "shadow")
+KINDS = (
+    "segments",
+    "verdicts",
+    "alerts",
+    "states",
+    "deadletters",
+    "reviews",
+    "archive",
+    "archive_states",
+    "shadow",
+    "faces",
+)
 
 
 @dataclass(frozen=True)
@@ -134,7 +145,7 @@ def verdict(stream: str, sequence: int, label: Label) -> Verdict:
 def test_topics_are_created_once(scanner: Scanner) -> None:
     again = scanner("topics", "create")
     assert again.stdout == ""
-    assert "0 created, 9 there already" in again.stderr
+    assert "0 created, 10 there already" in again.stderr
 
 
 def test_publish_says_what_is_durable_and_lag_counts_it(scanner: Scanner, tmp_path: Path) -> None:

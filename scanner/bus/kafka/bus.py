@@ -16,7 +16,7 @@ from scanner.bus.kafka.clients import made
 from scanner.bus.kafka.config import KafkaConfig
 from scanner.bus.kafka.errors import ours, translated
 from scanner.bus.kafka.publisher import KafkaPublisher
-from scanner.bus.kafka.reader import KafkaReader, fetched, without_records
+from scanner.bus.kafka.reader import KafkaReader, counted, fetched
 from scanner.bus.kafka.records import place_of
 from scanner.bus.kafka.sole import KafkaSolePublisher
 from scanner.bus.kafka.subscription import KafkaSubscription
@@ -24,7 +24,7 @@ from scanner.core.errors import TopicMissingError
 from scanner.core.types import Source
 from scanner.ports import Assignments, Delivery, Place, TopicPlan
 
-_MARKS = 4  # at the end of a partition; more is a backlog
+_FEW = 4  # offsets behind, of which some may be marks; more is a backlog
 
 
 class KafkaBus:
@@ -87,11 +87,9 @@ class KafkaBus:
         starts = {place: max(done[place].offset if place in done else -1, first[place].offset) for place in places}
         behind = {place: max(0, last[place].offset - start) for place, start in starts.items()}
         # A redrive ends its transactions with marks, and nobody commits an offset for those.
-        doubtful = {
-            place: (starts[place], last[place].offset) for place, count in behind.items() if 0 < count <= _MARKS
-        }
-        marks = without_records(self._config, doubtful) if doubtful else set()
-        return {place_of(place): 0 if place in marks else count for place, count in behind.items()}
+        few = {place: (starts[place], last[place].offset) for place, count in behind.items() if 0 < count <= _FEW}
+        exact = counted(self._config, few) if few else {}
+        return {place_of(place): count for place, count in {**behind, **exact}.items()}
 
     def committed(self, topic: str, group: str) -> dict[Place, int]:
         places = self._places([topic])
