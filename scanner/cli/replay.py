@@ -84,11 +84,18 @@ def run(
     from scanner.cli.replaying import Order, dry, run_all
     from scanner.core.errors import SettingsError
     from scanner.replay.items import items_of
+    from scanner.replay.journal import RESULTS
+    from scanner.replay.results import write_parquet
 
     flags = {"scan_device": device, "scan_model": model, "scan_coverage": coverage}
     chosen = settings_from(settings, kafka_bootstrap_servers=bootstrap, **flags)
     if from_topic:
-        _end(scan_topic(chosen, out, since, until), as_json=wants_json(as_json))
+        if to is not None or paths or manifest:
+            raise SettingsError("--from-topic scans what lies on the topic, here: it takes no --to, PATH or --manifest")
+        told = scan_topic(chosen, out, since, until)
+        if parquet:
+            write_parquet(out / RESULTS, out / "results.parquet")
+        _end(told, as_json=wants_json(as_json))
         return
     items = items_of(paths or (), manifest, chosen.claims.s3_endpoint)
     order = Order(

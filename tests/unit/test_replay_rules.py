@@ -10,7 +10,9 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from typer.testing import CliRunner
 
+from scanner.cli.app import app
 from scanner.core.errors import SettingsError
 from scanner.media.objects import Stored, Wait
 from scanner.replay.cache import Cache
@@ -289,3 +291,10 @@ def test_parquet_says_what_the_lines_say(tmp_path: Path, archive: list[Item]) ->
     lines.write_bytes(b"\n".join(line for item in archive for line in lines_of(item)))
     assert write_parquet(lines, tmp_path / "results.parquet") == 6
     assert read_results(tmp_path / "results.parquet") == read_results(lines)
+
+
+@pytest.mark.parametrize("more", [["--to", "kafka"], ["videos/"], ["--manifest", "list.csv"]])
+def test_a_stretch_of_the_topic_and_an_archive_are_not_asked_for_at_once(more: list[str]) -> None:
+    told = CliRunner().invoke(app, ["replay", "run", "--from-topic", *more])
+    assert isinstance(told.exception, SettingsError)
+    assert "--from-topic scans what lies on the topic" in str(told.exception)
