@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from scanner.core.errors import CellLostError
-from scanner.core.types import ClipSpec, Mode
+from scanner.core.types import ClipSpec, Mode, ModelRef, StreamState
+from scanner.core.verdict import Calibration, Judge, Policy, conclude
 from scanner.media import syscalls
 from scanner.media.cell import CellPlan
 from scanner.media.child import Child
@@ -255,11 +256,12 @@ def test_cells_and_the_cutter_have_every_layer(tmp_path: Path) -> None:
 
 def test_a_verdict_tells_the_layers_of_its_cell() -> None:
     with CellPool(1, CellPlan(ClipSpec(8, 32), detectors="scanner.testing:fake_detectors")) as pool:
-        layers = pool.ready()
-        sighting = pool.observe(segment_of(draw_video()), Mode.FULL)
+        segment = segment_of(draw_video())
+        sighting = pool.observe(segment, Mode.FULL)
         list(sighting.clips())
-        assert sighting.observation().sandbox == layers
-        assert {"rlimit", "no_new_privs"} <= set(layers)
+        judge = Judge(Policy(), Calibration(null_bound=0.3), ModelRef("fake", "0" * 64))
+        said = conclude(StreamState(segment.stream_id), segment, sighting.observation(), [], judge).verdict
+    assert set(said.sandbox) == expected_layers()
 
 
 def test_secrets_of_the_environment_do_not_reach_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
