@@ -14,7 +14,7 @@ from scanner.core.types import Label
 from scanner.dashboard.accounts import Role
 from scanner.dashboard.feed import now_ms
 from scanner.dashboard.runs import Archives
-from scanner.dashboard.site import needs, page, site_of
+from scanner.dashboard.site import needs, page, site_of, words_of
 from scanner.replay.page import plot
 from scanner.replay.runs import File, Run
 
@@ -87,6 +87,7 @@ def file(request: Request) -> Response:
 @needs(Role.VIEWER)
 def difference(request: Request) -> Response:
     before, after = _run(request, "before"), _run(request, "after")
+    words = words_of(request)
     found, problem = None, ""
     try:
         found = _archives(request).compare(before, after)
@@ -94,7 +95,7 @@ def difference(request: Request) -> Response:
         problem = str(error)
     return page(
         request, "runs_diff.html", before=_told(before), after=_told(after), found=found, problem=problem,
-        plot=plot(found) if found else "", most=CHANGED, **_common(request),
+        plot=plot(found, words("runs.scorebefore"), words("runs.scoreafter")) if found else "", most=CHANGED, **_common(request),
     )  # fmt: skip
 
 

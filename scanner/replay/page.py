@@ -46,20 +46,24 @@ def write_page(path: Path, found: Difference, before: str, after: str) -> None:
     path.write_text(template.render(d=found, before=before, after=after, plot=plot(found)), encoding="utf-8")
 
 
-def plot(found: Difference) -> Markup:
+def plot(found: Difference, before: str = "score before", after: str = "score after") -> Markup:
     """Score before against score after, a dot a stream, at most 5,000 of them; on the diagonal nothing moved."""
     scored = [pair for pair in found.pairs if pair.shift is not None]
     dots = Markup("").join(_dot(pair) for pair in scored[:: len(scored) // _DOTS + 1])
     far, near = _SIDE - _MARGIN, _MARGIN
     frame = Markup(
-        '<svg viewBox="0 0 {side} {side}" width="{side}" role="img" aria-label="score before against score after">'
+        '<svg viewBox="0 0 {side} {side}" width="{side}" role="img" aria-label="{before}, {after}">'
         '<path d="M{near} {near}V{far}H{far}" fill="none" stroke="currentColor"/>'
         '<path d="M{near} {far}L{far} {near}" stroke="currentColor" stroke-dasharray="3 4" opacity=".5"/>'
-        '<text x="{middle}" y="{low}" text-anchor="middle" font-size="12" fill="currentColor">score before</text>'
+        '<text x="{middle}" y="{low}" text-anchor="middle" font-size="12" fill="currentColor">{before}</text>'
         '<text x="14" y="{middle}" text-anchor="middle" font-size="12" fill="currentColor"'
-        ' transform="rotate(-90 14 {middle})">score after</text>'
+        ' transform="rotate(-90 14 {middle})">{after}</text>'
     )
-    return frame.format(side=_SIDE, near=near, far=far, middle=_SIDE // 2, low=_SIDE - 10) + dots + Markup("</svg>")
+    return (
+        frame.format(before=before, after=after, side=_SIDE, near=near, far=far, middle=_SIDE // 2, low=_SIDE - 10)
+        + dots
+        + Markup("</svg>")
+    )
 
 
 def _dot(pair: Change) -> Markup:
