@@ -95,7 +95,8 @@ def difference(request: Request) -> Response:
         problem = str(error)
     return page(
         request, "runs_diff.html", before=_told(before), after=_told(after), found=found, problem=problem,
-        plot=plot(found, words("runs.scorebefore"), words("runs.scoreafter")) if found else "", most=CHANGED, **_common(request),
+        plot=plot(found, words("runs.scorebefore"), words("runs.scoreafter")) if found else "",
+        most=CHANGED, **_common(request),
     )  # fmt: skip
 
 
