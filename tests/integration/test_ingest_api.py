@@ -187,7 +187,7 @@ def test_the_command_serves_it_when_a_port_and_a_token_are_given(tmp_path: Path,
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SCANNER_")}
     refused = subprocess.run(told, env=environment, capture_output=True, text=True, check=False)
     assert (refused.returncode, "ingest.api_token (SCANNER_INGEST__API_TOKEN)" in refused.stderr) == (2, True)
-    environment["SCANNER_INGEST__API_TOKEN"] = TOKEN
+    environment |= {"SCANNER_INGEST__API_TOKEN": TOKEN, "SCANNER_INGEST__DRAIN_S": "0"}
     with subprocess.Popen(told, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stderr
         assert process.stdout
@@ -195,7 +195,7 @@ def test_the_command_serves_it_when_a_port_and_a_token_are_given(tmp_path: Path,
         assert Caller(address)("PUT", "/sources/cam", {"url": str(clip)})[0] == 201
         wait_until(lambda: Caller(address)("GET", "/sources/cam")[1]["state"] == "ended")
         process.terminate()
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
     assert process.returncode == 0
     assert json.loads(out)["name"] == "cam"
     assert "2 segments wait in" in err  # one of two seconds, and the end
