@@ -20,6 +20,7 @@ from scanner.bus.broker import LocalBroker
 from scanner.bus.kafka import KafkaBus, KafkaConfig
 from scanner.cli import replay_topic
 from scanner.cli.replay_topic import publish_archive
+from scanner.cli.replaying import Order
 from scanner.ports import TopicPlan
 from scanner.replay.items import items_of
 from scanner.settings import Settings
@@ -138,11 +139,13 @@ def archive(broker: LocalBroker, topics: wire.Topics, monkeypatch: pytest.Monkey
 def test_an_archive_waits_for_the_broker_to_publish_to(broker: LocalBroker, archive: Settings, tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(draw_video(frames=50, gop=25))
     items = items_of([str(tmp_path / "a.mp4")], None)
+    order = Order(tmp_path / "out", None, at_once=1, megabytes_per_s=None, parquet=False, room_bytes=1 << 30)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # until it is listened for, it must not end the tests
     threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start()
     began = time.monotonic()
-    told = publish_archive(items, archive, tmp_path / "out", "max", 1)
+    told = publish_archive(items, archive, order, "max", archive.topics.segments)
     assert time.monotonic() - began < 5
     assert (told["done"], told["stopped"]) == (0, True)
     threading.Timer(1, broker.start).start()
-    told = publish_archive(items, archive, tmp_path / "out", "max", 1)
+    told = publish_archive(items, archive, order, "max", archive.topics.segments)
     assert (told["done"], told["stopped"]) == (1, False)
