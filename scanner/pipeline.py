@@ -53,6 +53,11 @@ class Pipeline:
     picture: Callable[[Clip], bytes] | None = None
     """makes a small picture of every clip, for people who watch"""
     shadow: Shadow | None = None
+    urgent: bool = True
+    """False lets the clips of others pass in the batcher"""
+    hold: Callable[[float], float] | None = None
+    """waits between two clips while others need the machine more; told how long this look was held so far, it says for
+    how long it was now (seconds)"""
 
     def look(self, segment: Segment, mode: Mode) -> Look:
         """Observes and scores. Raises MediaError, CellLostError or InferenceError."""
@@ -64,10 +69,12 @@ class Pipeline:
         glance = self.shadow.glance() if self.shadow else None
         waiting: list[Future[Scored]] = []
         pictures: list[bytes] = []
+        held_s = 0.0
         for clip in sighting.clips():
             if self.picture is not None:
                 pictures.append(self.picture(clip))
             waiting.append(self._submit(segment, clip, glance))
+            held_s += self.hold(held_s) if self.hold else 0.0
         observation = sighting.observation()
         observed = time.monotonic()
         scored = tuple(future.result() for future in waiting)
@@ -94,7 +101,7 @@ class Pipeline:
             self.witness(segment, clip)
         if glance is not None:
             glance.show(clip)
-        return self.batcher.submit(clip)
+        return self.batcher.submit(clip, urgent=self.urgent)
 
 
 def _finished(verdict: Verdict, look: Look) -> Verdict:

@@ -1,4 +1,7 @@
-"""Batches across streams: clips from many threads wait a moment for company, then go to the model together."""
+"""Batches across streams: clips from many threads wait a moment for company, then go to the model together.
+
+Urgent clips pass the others: their batches are scored first, and one batch's memory is kept for them.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,14 @@ class Scored:
     """(T, h, w) in [0, 1]"""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Batch:
     pixels: NDArray[np.uint8]
     """(B, T, S, S, 3)"""
     waiting: list[tuple[Clip, Future[Scored]]] = field(default_factory=list)
     since_s: float = 0.0
+    urgent: bool = False
+    """whether one of its clips is"""
 
 
 class Batcher:
@@ -68,6 +73,9 @@ class Batcher:
         self._wait_s = wait_ms / 1000
         self._leave_s = leave_s
         self._free = [self._new() for _ in range(threads + ahead)]
+        self._kept = min(1, ahead)
+        self._urgent = 0
+        """urgent clips that wait for a batch"""
         self._ready: list[_Batch] = []
         self._open: _Batch | None = None
         self._closing = False
@@ -88,22 +96,28 @@ class Batcher:
         for thread in self._threads:
             thread.join(self._leave_s)
 
-    def submit(self, clip: Clip) -> Future[Scored]:
-        """Copies the clip's pixels at once; blocks while every batch is full. Raises InferenceError once closed."""
+    def submit(self, clip: Clip, *, urgent: bool = True) -> Future[Scored]:
+        """Copies the clip's pixels at once; blocks while every batch is full. Raises InferenceError once closed.
+
+        Args:
+            urgent: False lets urgent clips pass.
+        """
         future: Future[Scored] = Future()
         with self._changed:
-            while self._full and not self._closing:
+            self._urgent += urgent
+            while not (self._room(urgent=urgent) or self._closing):
                 self._changed.wait()
-            self._put(clip, future)
+            self._urgent -= urgent
+            self._put(clip, future, urgent=urgent)
         return future
 
     def offer(self, clip: Clip) -> Future[Scored] | None:
         """The same, but None instead of waiting."""
         future: Future[Scored] = Future()
         with self._changed:
-            if self._full and not self._closing:
+            if not (self._room(urgent=True) or self._closing):
                 return None
-            self._put(clip, future)
+            self._put(clip, future, urgent=True)
         return future
 
     def probe(self) -> None:
@@ -112,16 +126,18 @@ class Batcher:
         grey = np.full((spec.length, spec.size, spec.size, 3), 128, np.uint8)
         self.submit(Clip(0, 0, 0, 0, grey)).result()
 
-    @property
-    def _full(self) -> bool:
-        return self._open is None and not self._free
+    def _room(self, *, urgent: bool) -> bool:
+        if urgent:
+            return self._open is not None or bool(self._free)
+        return not self._urgent and (self._open is not None or len(self._free) > self._kept)
 
-    def _put(self, clip: Clip, future: Future[Scored]) -> None:
+    def _put(self, clip: Clip, future: Future[Scored], *, urgent: bool) -> None:
         if self._closing:
             raise InferenceError("nothing is scored any more: the program ends")
         batch = self._open or self._begin()
         batch.pixels[len(batch.waiting)] = clip.pixels
         batch.waiting.append((clip, future))
+        batch.urgent |= urgent
         if len(batch.waiting) == self._size:
             self._ready.append(batch)
             self._open = None
@@ -145,25 +161,36 @@ class Batcher:
                 self._score(batch)
             finally:
                 with self._changed:
-                    batch.waiting = []
+                    batch.waiting, batch.urgent = [], False
                     self._free.append(batch)
                     self._changed.notify_all()
 
     def _next(self) -> _Batch | None:
         with self._changed:
             while True:
-                if self._ready:
-                    return self._ready.pop(0)
+                left_s = self._left_s()
+                due = [*self._ready, self._open] if self._open and left_s <= 0 else self._ready
+                if due:
+                    return self._taken(max(due, key=lambda batch: batch.urgent))  # of several, the first
                 if self._open is not None:
-                    left = self._open.since_s + self._wait_s - time.monotonic()
-                    if left <= 0 or self._closing:
-                        batch, self._open = self._open, None
-                        return batch
-                    self._changed.wait(left)
+                    self._changed.wait(left_s)
                 elif self._closing:
                     return None
                 else:
                     self._changed.wait()
+
+    def _left_s(self) -> float:
+        """How long the open batch waits for company yet."""
+        if self._open is None or self._closing:
+            return 0.0
+        return self._open.since_s + self._wait_s - time.monotonic()
+
+    def _taken(self, batch: _Batch) -> _Batch:
+        if batch is self._open:
+            self._open = None
+        else:
+            self._ready.remove(batch)
+        return batch
 
     def _score(self, batch: _Batch) -> None:
         try:

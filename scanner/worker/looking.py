@@ -8,7 +8,7 @@ model fails ──▶ on a grey clip, too? ─yes─▶ wait, try again
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain, repeat
@@ -25,6 +25,8 @@ from scanner.worker.streams import Job
 log = structlog.get_logger()
 
 BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)  # between attempts at what does not answer; then 5 s for ever
+
+Hold = Callable[[float], float]
 
 
 class GoneError(Exception):
@@ -45,11 +47,16 @@ class Looker:
         """Looks that wait for the store or the model to come back."""
         return self._waiting
 
-    def look(self, job: Job, mode: Mode) -> Look:
-        """Raises ScannerError for a fault of the segment's own, GoneError when the wait was in vain."""
+    def look(self, job: Job, mode: Mode, hold: Hold | None = None) -> Look:
+        """Raises ScannerError for a fault of the segment's own, GoneError when the wait was in vain.
+
+        Args:
+            hold: what makes this look wait for those that are urgent; None: it is urgent itself. See Pipeline.
+        """
+        pipeline = replace(self._pipeline, urgent=hold is None, hold=hold)
         for pause_s in chain(BACKOFF_S, repeat(BACKOFF_S[-1])):
             try:
-                return look_again(self._pipeline, self._fetched(job.segment), mode)
+                return look_again(pipeline, self._fetched(job.segment), mode)
             except ClaimUnavailableError as error:
                 self._wait(job, pause_s, error)
             except InferenceError as error:

@@ -2,7 +2,8 @@
 
     live       begun at once, in the order of each stream; those that come faster than looks end wait in line
     archives   begun when a looker is free and no live segment waits; while live streams come, one cell is left free
-               for the next of them, and one looker with it (where there is only one cell, an archive may hold it)
+               for the next of them, and one looker with it (where there is only one cell, an archive may hold it);
+               while those are looked at, archives stand still (precedence.py)
 
 What live streams leave is theirs; where those leave nothing, archives stand still, and lose nothing by it.
 """
@@ -24,6 +25,7 @@ from scanner.ports import Place
 from scanner.telemetry import Metrics
 from scanner.worker.answering import now_ms
 from scanner.worker.looking import Looker
+from scanner.worker.precedence import Precedence
 from scanner.worker.rules import Rules
 from scanner.worker.shedding import Shedding, unseen
 from scanner.worker.streams import Job, Stream, Streams
@@ -44,6 +46,7 @@ class Turns:
         self._shedding = Shedding(rules.patrol_after_s, rules.shed_after_s)
         self._inspections = Inspections(rules.inspect_at_once)
         self._ended: queue.SimpleQueue[tuple[Place, str]] = queue.SimpleQueue()
+        self._precedence = Precedence(max(1, rules.lookers - 1))
         self._looking = Counter[bool]()
         """begun and not told as ended, by whether they are an archive's"""
         self._live_s = float("-inf")
@@ -88,12 +91,14 @@ class Turns:
         return mode
 
     def _begin(self, stream: Stream, job: Job, mode: Mode | None, lookers: Executor) -> None:
+        archived = self._rules.archived(job.debt.place)
+        self._precedence.began(archived=archived)
         if mode is None:
             job.future = Future()
             job.future.set_result(unseen(job.segment, stream.state.mode))
         else:
-            job.future = lookers.submit(contextvars.copy_context().run, self._looker.look, job, mode)
-        archived = self._rules.archived(job.debt.place)
+            hold = self._precedence.hold if archived else None
+            job.future = lookers.submit(contextvars.copy_context().run, self._looker.look, job, mode, hold)
         self._looking[archived] += 1
         if not archived:
             self._live_s = time.monotonic()
@@ -102,4 +107,5 @@ class Turns:
 
     def _told(self, place: Place, stream_id: str, _: Future[Look]) -> None:
         """On a looker's thread."""
+        self._precedence.ended(archived=self._rules.archived(place))
         self._ended.put((place, stream_id))

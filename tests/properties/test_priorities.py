@@ -15,7 +15,7 @@ from scripted import ScriptedObserver, ScriptedSighting, pipeline
 
 from scanner import wire
 from scanner.bus.memory import MemoryBus
-from scanner.core.types import Mode, Segment
+from scanner.core.types import Clip, Mode, Segment
 from scanner.ports import TopicPlan
 from scanner.telemetry import Metrics
 from scanner.verify import verify
@@ -145,6 +145,57 @@ def test_while_live_streams_come_a_cell_is_left_free_for_them() -> None:
         place.until(2)
         place.gate.opened.set()
         place.until(52)
+
+
+@dataclass
+class Reel(ScriptedSighting):
+    """A look that yields clips without an end, until it is told."""
+
+    cut: threading.Event
+    count: list[int]
+
+    def clips(self) -> Iterator[Clip]:
+        while not self.cut.is_set():
+            self.count.append(1)
+            yield from super().clips()
+            time.sleep(0.001)
+
+
+@dataclass
+class Cinema(Gate):
+    """Looks at archives are reels; live ones wait for the gate."""
+
+    cut: threading.Event = field(default_factory=threading.Event)
+    clips: list[int] = field(default_factory=list)
+
+    def observe(self, segment: Segment, mode: Mode) -> ScriptedSighting:
+        self.seen.append(segment.stream_id)
+        if segment.stream_id.startswith("film"):
+            return Reel(segment.payload, mode, self.cut, self.clips)
+        assert self.opened.wait(10)
+        return ScriptedSighting(segment.payload, mode)
+
+
+def test_an_archive_that_is_looked_at_stands_still_while_a_live_segment_is() -> None:
+    place = desk()
+    place.gate = cinema = Cinema()
+    place.publish(TOPICS.archive, "film", 1)
+    with working(place, lookers=3):
+        while len(cinema.clips) < 5:
+            time.sleep(0.005)
+        place.publish(TOPICS.segments, "cam", 1)
+        while "cam" not in cinema.seen:
+            time.sleep(0.005)
+        time.sleep(0.05)
+        before = len(cinema.clips)
+        time.sleep(0.3)
+        assert len(cinema.clips) == before
+        cinema.opened.set()
+        place.until(1)
+        while len(cinema.clips) < before + 5:
+            time.sleep(0.005)
+        cinema.cut.set()
+        place.until(2)
 
 
 def test_archives_are_covered_in_full_and_never_shed_and_live_streams_are_not() -> None:

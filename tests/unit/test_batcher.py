@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -85,3 +86,57 @@ def test_a_failed_batch_fails_its_own_clips_only() -> None:
         with pytest.raises(InferenceError, match="unlucky"):
             bad.result(timeout=5)
         assert good.result(timeout=5).score.logit == 5
+
+
+class Gated(Mean):
+    """Scores nothing before the gate opens, and notes what it scored."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+        self.scored: list[float] = []
+
+    def score(self, clips):
+        self.gate.wait(5)
+        scores = super().score(clips)
+        self.scored += scores.logits.tolist()
+        return scores
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_urgent_clips_pass_those_that_came_before_them(size: int) -> None:
+    model = Gated()
+    with Batcher(model, size=size, threads=1, ahead=5, wait_ms=1) as batcher:
+        early = [batcher.submit(clip(value), urgent=False) for value in range(5 * size)]
+        late = [batcher.submit(clip(100 + value)) for value in range(size)]
+        model.gate.set()
+        for future in (*early, *late):
+            future.result(timeout=5)
+    assert max(model.scored.index(100 + value) for value in range(size)) < 2 * size, model.scored
+
+
+def test_an_urgent_clip_in_a_batch_that_waits_for_company_passes_full_ones() -> None:
+    model = Gated()
+    with Batcher(model, size=2, threads=1, ahead=5, wait_ms=1) as batcher:
+        early = [batcher.submit(clip(value), urgent=False) for value in range(8)]
+        alone = batcher.submit(clip(100))
+        time.sleep(0.02)
+        model.gate.set()
+        for future in (*early, alone):
+            future.result(timeout=5)
+    assert model.scored.index(100) == 2, "one batch was being scored, and this one comes next"
+
+
+def test_clips_that_are_not_urgent_leave_memory_for_one_that_is() -> None:
+    model = Gated()
+    with Batcher(model, size=1, threads=1, ahead=2) as batcher, ThreadPoolExecutor(4) as threads:
+        early = [threads.submit(batcher.submit, clip(value), urgent=False) for value in range(4)]
+        while sum(each.done() for each in early) < 2:
+            time.sleep(0.001)
+        urgent = threads.submit(batcher.submit, clip(100))
+        assert urgent.result(timeout=1), "it is taken at once"
+        assert sum(each.done() for each in early) == 2
+        model.gate.set()
+        assert urgent.result().result(timeout=5).score.logit == 100
+        assert sorted(each.result(5).result(timeout=5).score.logit for each in early) == [0, 1, 2, 3]
+    assert model.scored.index(100) == 1
