@@ -91,7 +91,10 @@ def run(
     chosen = settings_from(settings, kafka_bootstrap_servers=bootstrap, **flags)
     if from_topic:
         if to is not None or paths or manifest:
-            raise SettingsError("--from-topic scans what lies on the topic, here: it takes no --to, PATH or --manifest")
+            raise SettingsError(
+                "--from-topic scans what lies on the topic, here: it takes no --to, PATH or --manifest. Workers need no"
+                " copy of it: those of another kafka.group, with answer topics of their own, begin where it begins"
+            )
         told = scan_topic(chosen, out, since, until)
         if parquet:
             write_parquet(out / RESULTS, out / "results.parquet")

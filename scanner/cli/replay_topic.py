@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
@@ -19,7 +19,9 @@ from scanner.assembly.scan import assembled, mode_of, policy_of
 from scanner.bus.waiting import insisted
 from scanner.cli.common import complain
 from scanner.cli.publish import plan_of
-from scanner.cli.publishing import Plan, publish_all
+from scanner.cli.publishing import Plan, Published, publish_all
+from scanner.cli.replay_page import write_summary
+from scanner.cli.replay_shown import OnTheWay, shown
 from scanner.cli.replaying import Order, fetching_for
 from scanner.core.errors import ScannerError, SettingsError
 from scanner.core.summary import summarise
@@ -32,6 +34,7 @@ from scanner.replay.items import Item
 from scanner.replay.journal import RESULTS, Done, Journal
 from scanner.replay.results import FileResult, by_segment
 from scanner.replay.run import Throttle
+from scanner.report.archive import Row, row_of
 from scanner.settings import Settings
 from scanner.wire import Failure, json_of, segment_of, verdict_of
 
@@ -68,23 +71,32 @@ def publish_archive(items: Sequence[Item], settings: Settings, order: Order, spe
         publisher, after = reached
         journal.plan(len(left), sum(item.size for item in left), time.time_ns() // 1_000_000)
         journal.begin([item.stream_id for item in left], time.time_ns() // 1_000_000)
-        with closing(publisher):
+        sizes = {item.stream_id: max(1, item.size) for item in left}
+        with closing(publisher), shown(len(left), sum(sizes.values())) as bars:
+            way = OnTheWay(bars, sizes)
             inputs = [Input(Path(item.place), item.stream_id) for item in left]
-            for outcome in publish_all(
-                inputs, replace(plan, after=after), publisher, media_store(settings), stop, at_once=order.at_once
-            ):
-                if isinstance(outcome, Failure):
-                    item = streams[outcome.uri]
-                    reason = outcome.reason.replace(outcome.uri, item.place)
-                    lost = Done(item.stream_id, "", item.size, 0, 0, None, (reason,), version=item.version)
-                    journal.finish(lost, [json_of(replace(outcome, uri=item.place, reason=reason))])
-                    complain(reason)
-                elif outcome.whole:
-                    sent = Done(outcome.stream_id, "", outcome.bytes, outcome.duration_ms, outcome.segments, None)
-                    journal.finish(sent, [json.dumps(asdict(outcome)).encode()])
+            store, plan = media_store(settings), replace(plan, after=after)
+            for outcome in publish_all(inputs, plan, publisher, store, stop, at_once=order.at_once, told=way.segment):
+                done = _finished(outcome, streams, journal)
+                if done is not None:
+                    way.ended(done.stream_id, until_ms=done.duration_ms, failed=bool(done.failures))
     finally:
         journal.close()
     return _total(items, journal, before, topic, began_s)
+
+
+def _finished(outcome: Published | Failure, streams: Mapping[str, Item], journal: Journal) -> Done | None:
+    """Notes what became of a stream; None when it was stopped on the way."""
+    if isinstance(outcome, Failure):
+        item = streams[outcome.uri]
+        reason = outcome.reason.replace(outcome.uri, item.place)
+        complain(reason)
+        lost = Done(item.stream_id, "", item.size, 0, 0, None, (reason,), version=item.version)
+        return journal.finish(lost, [json_of(replace(outcome, uri=item.place, reason=reason))])
+    if not outcome.whole:
+        return None
+    sent = Done(outcome.stream_id, "", outcome.bytes, outcome.duration_ms, outcome.segments, None)
+    return journal.finish(sent, [json.dumps(asdict(outcome)).encode()])
 
 
 def _reading(plan: Plan, streams: Mapping[str, Item], settings: Settings, order: Order) -> Plan:
@@ -153,12 +165,12 @@ def scan_topic(settings: Settings, out: Path, since: str, until: str | None) -> 
         raise SettingsError(f"--until {until} is not after --since {since}")
     out.mkdir(parents=True, exist_ok=True)
     verdicts: dict[str, list[Verdict]] = {}
-    part, failed, began_s = out / f"{RESULTS}.part", Counter[str](), time.monotonic()
+    part, failed, began_s = out / f"{RESULTS}.part", defaultdict[str, list[str]](list), time.monotonic()
     with assembled(settings) as parts, part.open("wb") as lines:
         policy = policy_of(settings, parts.model.card)
 
         def refused(stream_id: str, error: ScannerError) -> None:
-            failed[stream_id] += 1
+            failed[stream_id].append(str(error))
             complain(f"{stream_id}: {error}")
             lines.write(json_of(Failure(stream_id, error.stage.value, str(error))) + b"\n")
 
@@ -170,17 +182,20 @@ def scan_topic(settings: Settings, out: Path, since: str, until: str | None) -> 
             verdict = answer.conclusion.verdict
             verdicts.setdefault(verdict.stream_id, []).append(verdict)
             lines.write(json_of(verdict) + b"\n")
-        for name, said in verdicts.items():
-            lines.write(json_of(summarise(name, said, policy)) + b"\n")
+        sums = [summarise(name, said, policy) for name, said in verdicts.items()]
+        lines.writelines(json_of(one) + b"\n" for one in sums)
     part.rename(out / RESULTS)
-    return {
+    total = {
         "type": "replayed",
         "streams": len(verdicts),
         "segments": sum(map(len, verdicts.values())),
-        "failed": sum(failed.values()),
+        "failed": sum(map(len, failed.values())),
         "seconds": round(time.monotonic() - began_s, 1),
         "stopped": False,
     }
+    rows = {one.uri: row_of(one, segments=len(verdicts[one.uri])) for one in sums}
+    rows |= {name: replace(rows.get(name, Row(name)), failures=tuple(reasons)) for name, reasons in failed.items()}
+    return write_summary(out, rows.values(), settings, total)
 
 
 def _segments(

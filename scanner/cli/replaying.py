@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,10 +14,11 @@ from threading import Event
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from scanner.assembly.scan import Assembled, assembled, mode_of, policy_of, scan_input
 from scanner.cli.common import complain, errors
+from scanner.cli.replay_page import write_summary
+from scanner.cli.replay_shown import shown
 from scanner.core.errors import MediaError, SettingsError
 from scanner.core.summary import summarise
 from scanner.core.types import Mode, Verdict
@@ -31,6 +32,8 @@ from scanner.replay.items import Item
 from scanner.replay.journal import Done, Journal
 from scanner.replay.results import write_parquet
 from scanner.replay.run import Throttle, replay
+from scanner.replay.runs import Run
+from scanner.report.archive import rows_of
 from scanner.settings import Settings
 from scanner.telemetry import ReplayMetrics, serve_metrics
 from scanner.version import code_version
@@ -95,7 +98,7 @@ def run_all(items: Sequence[Item], settings: Settings, order: Order) -> dict[str
     try:
         if left := [item for item in items if item.stream_id not in before]:
             journal.plan(len(left), sum(item.size for item in left), time.time_ns() // 1_000_000)
-            with assembled(settings) as parts, _shown(items, journal, _metrics(settings)) as told:
+            with assembled(settings) as parts, _told(items, journal, _metrics(settings)) as told:
                 scan = _Scan(parts, settings)
                 cache = Cache(order.cache, facts)
                 for done in replay(items, scan, journal, cache, stop, at_once=order.at_once, fetching=fetching):
@@ -105,7 +108,10 @@ def run_all(items: Sequence[Item], settings: Settings, order: Order) -> dict[str
     if order.parquet:
         write_parquet(journal.results, order.out / "results.parquet")
     here = [journal.done[item.stream_id] for item in items if item.stream_id in journal.done]
-    return _total(here, before, len(items), time.monotonic() - began_s, stopped=stop.is_set())
+    total = _total(here, before, len(items), time.monotonic() - began_s, stopped=stop.is_set())
+    run = Run(order.out)
+    run.follow()
+    return write_summary(order.out, rows_of(run), settings, total)
 
 
 def fetching_for(settings: Settings, order: Order, throttle: Throttle) -> Fetching:
@@ -173,26 +179,16 @@ def _metrics(settings: Settings) -> ReplayMetrics:
 
 
 @contextmanager
-def _shown(items: Sequence[Item], journal: Journal, metrics: ReplayMetrics) -> Iterator[Any]:
-    """Files, multiples of real time, failures and time left on stderr, when it is a terminal."""
-    rate = TextColumn("{task.fields[files]} files  {task.fields[speed]:.1f}× real time  {task.fields[failed]} failed")
-    columns = (SpinnerColumn(), BarColumn(), TaskProgressColumn(), rate, TimeRemainingColumn())
+def _told(items: Sequence[Item], journal: Journal, metrics: ReplayMetrics) -> Iterator[Callable[[Done], None]]:
+    """Whom to tell of each file: the terminal and the metrics."""
     left = [item for item in items if not journal.holds(item.stream_id, item.version)]
     metrics.planned(len(left))
-    began_s = time.monotonic()
-    seconds = 0.0
-    files = failed = 0
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
-        task = bars.add_task("", total=sum(max(1, item.size) for item in left), files=0, speed=0.0, failed=0)
+    with shown(len(left), sum(max(1, item.size) for item in left)) as bars:
 
         def told(done: Done) -> None:
-            nonlocal seconds, files, failed
             length_s = done.duration_ms / 1000
             metrics.done(done.label, video_s=length_s, size=done.bytes, failed=bool(done.failures), cached=done.cached)
-            seconds += done.duration_ms / 1000 if not done.cached else 0
-            files += 1
-            failed += bool(done.failures)
-            speed = seconds / max(1e-3, time.monotonic() - began_s)
-            bars.update(task, advance=max(1, done.bytes), files=f"{files}/{len(left)}", speed=speed, failed=failed)
+            bars.add(max(1, done.bytes), video_s=0.0 if done.cached else length_s, read=not done.cached)
+            bars.file(failed=bool(done.failures))
 
         yield told

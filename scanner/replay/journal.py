@@ -41,6 +41,8 @@ class Done:
     """where its lines end in results.jsonl"""
     version: str = ""
     """of an object in a store: its etag and size"""
+    took_ms: int = 0
+    """on the clock, fetching included; 0 when nobody took the time"""
 
 
 class Journal:

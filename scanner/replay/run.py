@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Lock
 
@@ -70,7 +70,7 @@ def replay(
             for item in open_items:
                 if stop.is_set():
                     break
-                waiting.append(threads.submit(_one, item, scan, cache, fetching, stop))
+                waiting.append(threads.submit(_timed, item, scan, cache, fetching, stop))
                 while len(waiting) >= at_once * _AHEAD:
                     yield _finished(journal, waiting.popleft())
             while waiting and not stop.is_set():
@@ -85,6 +85,13 @@ def replay(
 def _finished(journal: Journal, future: Future[_Scanned]) -> Done:
     scanned = future.result()
     return journal.finish(scanned.done, scanned.lines)
+
+
+def _timed(item: Item, scan: Scan, cache: Cache, fetching: Fetching, stop: Event) -> _Scanned:
+    began_s = time.monotonic()
+    scanned = _one(item, scan, cache, fetching, stop)
+    took_ms = round((time.monotonic() - began_s) * 1000)
+    return _Scanned(replace(scanned.done, took_ms=took_ms), scanned.lines)
 
 
 def _one(item: Item, scan: Scan, cache: Cache, fetching: Fetching, stop: Event) -> _Scanned:

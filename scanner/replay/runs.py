@@ -36,6 +36,8 @@ class File:
     start: int
     """where its lines begin in the results"""
     end: int
+    took_ms: int
+    """0 when nobody took the time"""
 
 
 @dataclass(slots=True)
@@ -127,6 +129,7 @@ class Run:
         file = File(
             line["stream_id"], line["bytes"], line["duration_ms"], line["segments"], line["label"],
             tuple(line["failures"]), line["cached"], self._end, line["end"],
+            line.get("took_ms", 0),
         )  # fmt: skip
         self._end = file.end
         self.files[file.stream_id] = file
@@ -160,14 +163,19 @@ class Run:
 
     def score(self, file: File) -> float | None:
         """Of the file's summary. Raises SettingsError."""
+        last = self.last_line(file)
+        return last.get("score") if last.get("type") == "summary" else None
+
+    def last_line(self, file: File) -> dict[str, Any]:
+        """A file's summary, or the error where it has none; empty when nothing was said. Raises SettingsError."""
         try:
             with (self.folder / RESULTS).open("rb") as results:
                 results.seek(max(file.start, file.end - SUMMARY_BYTES))
                 text = results.read(file.end - results.tell())
-            last = json.loads(text.splitlines()[-1]) if text else {}
+            last: dict[str, Any] = json.loads(text.splitlines()[-1]) if text else {}
         except (OSError, ValueError) as error:
             raise SettingsError(f"{self.folder / RESULTS} cannot be read: {error!r:.200}") from error
-        return last.get("score") if last.get("type") == "summary" else None
+        return last
 
 
 class Runs:

@@ -70,6 +70,9 @@ def test_a_killed_replay_goes_on_and_gives_the_same_for_any_number_of_cells(arch
     assert resumed["done"] == 6
     assert resumed["done_before"] >= 2
     assert results(tmp_path / "killed") == results(tmp_path / "whole")
+    page = Path(resumed["page"]).read_text()
+    assert "6 files scanned" in page
+    assert "1 file with failures" in page
 
 
 @pytest.mark.kafka
@@ -104,6 +107,15 @@ def test_an_archive_published_through_a_kill_holds_every_segment_once(
     assert found["segments"] < 24, "what had arrived was published again"
     assert half < 24
     assert sorted(numbers_on(bus)) == [(f"{file}.mp4", number) for file in range(3) for number in range(8)]
+
+    here = tmp_path / "here"
+    asked = ["--from-topic", "--since", "1h", "--coverage", "patrol", "--out", str(here), "--json"]
+    environment |= {"SCANNER_TOPICS__SEGMENTS": "replayed-segments", "SCANNER_TOPICS__ARCHIVE": ""}
+    scanned = subprocess.run([*scanner, "replay", *asked], env=environment, check=False, capture_output=True)
+    assert scanned.returncode == 0, scanned.stderr
+    counted = json.loads(scanned.stdout)
+    assert (counted["streams"], counted["segments"], counted["failed"]) == (3, 24, 0)
+    assert "3 files scanned" in Path(counted["page"]).read_text()
 
 
 def numbers_on(bus: KafkaBus) -> list[tuple[str, int]]:
