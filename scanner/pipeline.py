@@ -13,9 +13,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from scanner.core.types import Clip, Mode, Observation, Segment, StreamState, Timing, Verdict
+from scanner.core.types import Clip, Mode, Observation, Pixels, Segment, StreamState, Timing, Verdict
 from scanner.core.verdict import Conclusion, Judge, conclude, nothing_seen
 from scanner.inference.batcher import Batcher, Scored
 from scanner.ports import Observer
@@ -34,7 +34,7 @@ class Look:
     observation: Observation
     scored: tuple[Scored, ...]
     timing: Timing
-    pictures: tuple[bytes, ...] = ()
+    pictures: tuple[Pixels, ...] = field(default=(), repr=False)
     """one a clip that was scored, when the pipeline makes any"""
     began_s: float = 0.0
     """monotonic clock; 0 when nobody looked"""
@@ -50,7 +50,7 @@ class Pipeline:
     batcher: Batcher
     judge: Judge
     witness: Witness | None = None
-    picture: Callable[[Clip], bytes] | None = None
+    picture: Callable[[Clip], Pixels] | None = None
     """makes a small picture of every clip, for people who watch"""
     shadow: Shadow | None = None
     urgent: bool = True
@@ -68,7 +68,7 @@ class Pipeline:
         sighting = self.observer.observe(segment, mode)
         glance = self.shadow.glance() if self.shadow else None
         waiting: list[Future[Scored]] = []
-        pictures: list[bytes] = []
+        pictures: list[Pixels] = []
         held_s = 0.0
         for clip in sighting.clips():
             if self.picture is not None:

@@ -122,7 +122,7 @@ class Claims(Section):
 
 
 class WorkerSettings(Section):
-    commit_interval_ms: int = Field(200, gt=0, description="Answers are made durable at least this often.")
+    commit_interval_ms: int = Field(500, gt=0, description="Answers are made durable at least this often.")
     pending_mib: int = Field(256, gt=0, description="Fetched and not yet answered bytes; above it, fetching pauses.")
     drain_s: float = Field(20.0, ge=0, description="On SIGTERM, time to finish what was begun.")
     patrol_after_s: float | None = Field(

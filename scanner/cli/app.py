@@ -37,6 +37,7 @@ from scanner.cli import (
 )
 from scanner.cli.common import Exit, complain, quit_quietly
 from scanner.core.errors import ScannerError, SettingsError
+from scanner.memory import keep_freed
 
 app = typer.Typer(
     name="scanner",
@@ -88,6 +89,7 @@ def _root(
 
 def main() -> None:
     """Runs a verb; our errors become one line and an exit code, others keep their traceback."""
+    keep_freed()
     try:
         app()
     except SettingsError as error:

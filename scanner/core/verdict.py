@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -93,7 +94,13 @@ class Policy:
 
     @property
     def sha256(self) -> str:
-        return _digest(self.text)
+        return _digest_of(self)
+
+
+@lru_cache(maxsize=16)
+def _digest_of(policy: Policy) -> str:
+    """Asked for with every verdict, and always of the same few policies."""
+    return _digest(policy.text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from scanner import memory
 from scanner.media.protocol import Channel, ClosedError, OverdueError, ProtocolError
 
 KEPT_STDERR_BYTES = 4096
@@ -21,6 +22,7 @@ _SET = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "2",  # each arena reserves 64 MB of the address space
+    **memory.ENVIRONMENT,
     "GLOG_minloglevel": "2",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }

@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 
 from scanner import wire
-from scanner.core.types import Clip, Verdict
+from scanner.core.types import Clip, Pixels, Verdict
 from scanner.jpeg import jpeg, sized
 from scanner.pipeline import Look
 from scanner.ports import Record
@@ -20,9 +20,9 @@ FACES = 3  # of a segment, the most suspicious ones
 STREAMS_KEPT = 20_000
 
 
-def picture(clip: Clip) -> bytes:
-    """The clip's middle frame as a JPEG of about 2 kB."""
-    return jpeg(sized(clip.pixels[len(clip.pixels) // 2], SIDE_PX), JPEG_QUALITY)
+def picture(clip: Clip) -> Pixels:
+    """The clip's middle frame, small; few are chosen and become a JPEG, of about 2 kB."""
+    return sized(clip.pixels[len(clip.pixels) // 2], SIDE_PX)
 
 
 class Faces:
@@ -47,17 +47,18 @@ class Faces:
         self._told_s.move_to_end(verdict.stream_id)
         if len(self._told_s) > STREAMS_KEPT:
             self._told_s.popitem(last=False)
-        faces = (wire.Face(verdict, track_id, picture) for track_id, picture in _chosen(look, verdict))
+        chosen = _chosen(look, verdict)
+        faces = (wire.Face(verdict, track_id, jpeg(pixels, JPEG_QUALITY)) for track_id, pixels in chosen)
         return tuple(wire.face_record(face, self._topic, at_ms=at_ms) for face in faces)
 
 
-def _chosen(look: Look, verdict: Verdict) -> list[tuple[str, bytes]]:
+def _chosen(look: Look, verdict: Verdict) -> list[tuple[str, Pixels]]:
     """Track and picture of the most suspicious faces."""
     named = {tracklet.index: n for n, tracklet in enumerate(look.observation.tracklets)}
-    best: dict[int, tuple[float, bytes]] = {}
-    for scored, picture in zip(look.scored, look.pictures, strict=True):
+    best: dict[int, tuple[float, Pixels]] = {}
+    for scored, pixels in zip(look.scored, look.pictures, strict=True):
         number, logit = named[scored.score.tracklet], scored.score.logit
         if number not in best or logit > best[number][0]:
-            best[number] = logit, picture
+            best[number] = logit, pixels
     ranked = sorted(best, key=lambda number: verdict.tracks[number].score or -1.0, reverse=True)
     return [(verdict.tracks[number].track_id, best[number][1]) for number in ranked[:FACES]]

@@ -43,7 +43,7 @@ from scanner.worker.watchdog import Remedy, Watchdog
 
 log = structlog.get_logger()
 
-POLL_S = 0.05  # how long the owner thread waits for records when nothing else is to be done
+POLL_S = 0.1  # how long the owner thread waits for records when nothing else is to be done
 AWAY_S = 0.2  # … after a poll that found no broker
 
 

@@ -37,7 +37,7 @@ class Rules:
     """of this worker; it stands in the headers of its verdicts"""
     cells_restarted: Callable[[], int] = lambda: 0
     """decode cells replaced since the start"""
-    commit_interval_s: float = 0.2
+    commit_interval_s: float = 0.5
     pending_bytes: int = 256 * 1024 * 1024
     drain_s: float = 20.0
     tracing: Tracing | None = None

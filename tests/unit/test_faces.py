@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import pytest
 from prometheus_client import CollectorRegistry
 from scripted import BOX, QUALITY, pipeline
 
@@ -43,7 +44,7 @@ TOPICS = wire.Topics()
 
 
 def look(*logits: tuple[int, float]) -> Look:
-    """Clips of tracklets with their logits; the picture of each names it."""
+    """Clips of tracklets with their logits; the shade of each picture tells the logit."""
     tracklets = tuple(
         Tracklet(index, 0, 2000, BOX, BOX, BOX, 60, after_cut=False, quality=QUALITY)
         for index in sorted({number for number, _ in logits})
@@ -52,8 +53,13 @@ def look(*logits: tuple[int, float]) -> Look:
     none = np.zeros((0, 0, 0), np.float32)
     scored = tuple(Scored(ClipScore(number, 0, 80, 0, logit, ()), none) for number, logit in logits)
     segment = Segment("cam", 0, 0, b"x", "0")
-    pictures = tuple(f"{number}:{logit}".encode() for number, logit in logits)
+    pictures = tuple(np.full((8, 8, 3), shade(logit), np.uint8) for _, logit in logits)
     return replace(Look(segment, seen, scored, None), pictures=pictures)  # type: ignore[arg-type]  # nobody times it
+
+
+def shade(logit: float) -> int:
+    """The grey of a clip's picture."""
+    return 30 + round(20 * logit)
 
 
 def verdict(*scores: float | None, stream_id: str = "cam") -> Verdict:
@@ -74,7 +80,10 @@ def told(faces: Faces, *looks: tuple[Look, Verdict]) -> list[tuple[str, bytes]]:
 
 def test_each_face_is_shown_at_its_most_suspicious_clip_the_most_suspicious_faces_first() -> None:
     seen = look((0, 0.1), (1, 2.0), (0, 0.9), (1, 1.0), (0, 0.2))
-    assert told(Faces("faces", 0), (seen, verdict(0.3, 0.8))) == [("t1", b"1:2.0"), ("t0", b"0:0.9")]
+    (first, best), (second, other) = told(Faces("faces", 0), (seen, verdict(0.3, 0.8)))
+    assert (first, second) == ("t1", "t0")
+    assert decoded(best).mean() == pytest.approx(shade(2.0), abs=3)
+    assert decoded(other).mean() == pytest.approx(shade(0.9), abs=3)
 
 
 def test_of_a_crowd_three_are_shown_and_those_that_were_judged_go_first() -> None:
@@ -102,15 +111,26 @@ def test_a_flood_of_streams_does_not_fill_the_memory(monkeypatch) -> None:
     assert len(faces._told_s) == 10
 
 
-def test_a_picture_is_a_small_jpeg_of_the_clips_middle_frame() -> None:
+def test_a_picture_is_small_and_of_the_clips_middle_frame() -> None:
     noise = np.random.default_rng(7).integers(0, 255, (16, 160, 160, 3), np.uint8)
     noise[8] = 200
-    plain = picture(Clip(0, 0, 80, 0, noise))
-    shown = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_COLOR)
+    shown = picture(Clip(0, 0, 80, 0, noise))
     assert shown.shape == (88, 88, 3)
-    assert abs(int(shown.mean()) - 200) < 3
-    noise[8] = noise[0]
-    assert len(picture(Clip(0, 0, 80, 0, noise))) < 8 * 1024  # noise is the worst there is
+    assert (shown == 200).all()
+    noise[8] = 0  # the clip's pixels are only lent
+    assert (shown == 200).all()
+
+
+def test_the_worst_of_pictures_is_a_jpeg_of_a_few_kilobytes() -> None:
+    noise = np.random.default_rng(7).integers(0, 255, (16, 160, 160, 3), np.uint8)
+    seen = replace(look((0, 1.0)), pictures=(picture(Clip(0, 0, 80, 0, noise)),))
+    ((_, shown),) = told(Faces("faces", 0), (seen, verdict(0.5)))
+    assert decoded(shown).shape == (88, 88, 3)
+    assert len(shown) < 8 * 1024
+
+
+def decoded(picture: bytes) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
 
 
 def worked(**rules) -> MemoryBus:

@@ -16,6 +16,8 @@ SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 # Headers and framing beside the largest value: a segment's headers are under 4 KiB but for aigc-label and c2pa.
 _ENVELOPE_BYTES = 256 * 1024
 _DELIVERY_MS = 120_000
+_UNMEASURED = {"metrics_enabled": False}  # nobody reads kafka-python's, and each request and record pays for them
+_GATHERED_BYTES, _GATHERED_MS = 4 * 1024 * 1024, 150
 _TRANSACTION_GRACE_MS = 5_000
 
 
@@ -88,6 +90,7 @@ class KafkaConfig:
         """What every consumer is told: nothing uncommitted is seen, nothing is committed behind our back."""
         return {
             **self.client(),
+            **_UNMEASURED,
             "enable_auto_commit": False,
             "isolation_level": "read_committed",
             "allow_auto_create_topics": False,
@@ -100,6 +103,9 @@ class KafkaConfig:
         """What a member of a group is told beside that."""
         return {
             **self.consumer(),
+            # A fetch a record would cost more than reading it: the broker gathers what comes within this time.
+            "fetch_min_bytes": _GATHERED_BYTES,
+            "fetch_max_wait_ms": min(_GATHERED_MS, self.deadline_ms // 4),
             "group_id": group,
             "group_instance_id": self.instance,
             "auto_offset_reset": self.start,
@@ -112,6 +118,7 @@ class KafkaConfig:
     def producer(self) -> Mapping[str, Any]:
         return {
             **self.client(),
+            **_UNMEASURED,
             "acks": "all",
             "enable_idempotence": True,
             "allow_auto_create_topics": False,
