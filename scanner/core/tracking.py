@@ -27,9 +27,11 @@ def match(known: Floats, seen: Floats, least: float = LEAST_AFFINITY) -> list[tu
     """Pairs (known, seen) of the assignment with the greatest total overlap, each overlapping at least `least`."""
     if not len(known) or not len(seen):
         return []
+    affinity = iou(known, seen)
+    if affinity.size == 1:  # one face that was alone before, as in most pictures
+        return [(0, 0)] if affinity[0, 0] >= least else []
     from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - 0.3 s that readers of topics need not spend
 
-    affinity = iou(known, seen)
     rows, columns = linear_sum_assignment(affinity, maximize=True)
     return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if affinity[r, c] >= least]
 

@@ -186,9 +186,10 @@ def _next_metered(packets: Iterator[Packet[VideoStream]]) -> Packet[VideoStream]
 
 
 def _seconds(timed: VideoFrame | Packet[VideoStream]) -> Fraction | None:
-    if timed.pts is None or not timed.time_base:
+    base = timed.time_base
+    if timed.pts is None or not base:
         return None
-    return timed.pts * Fraction(timed.time_base)
+    return Fraction(timed.pts * base.numerator, base.denominator)
 
 
 def _standard(frame: VideoFrame) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from io import BytesIO
+from statistics import median
 
 import numpy as np
 
@@ -272,7 +273,7 @@ def _tracklet(track: Track, followed: _Followed, decoder: Decoder, kbps: int) ->
         frames=followed.frames,
         after_cut=track.after_cut,
         quality=Quality(
-            face_px=round(float(np.median(sides))),
+            face_px=round(median(sides.tolist())),
             sharpness=_median(followed.sharpness),
             brightness=_median(followed.brightness),
             frontality=frontality(keypoints, decoder.width, decoder.height),
@@ -312,4 +313,4 @@ def _face_of(pixels: Pixels, scale: float) -> Pixels:
 
 
 def _median(values: list[float]) -> float:
-    return round(float(np.median(values)), 4) if values else 0.0
+    return round(median(values), 4) if values else 0.0

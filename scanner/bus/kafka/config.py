@@ -17,7 +17,7 @@ SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 _ENVELOPE_BYTES = 256 * 1024
 _DELIVERY_MS = 120_000
 _UNMEASURED = {"metrics_enabled": False}  # nobody reads kafka-python's, and each request and record pays for them
-_GATHERED_BYTES, _GATHERED_MS = 4 * 1024 * 1024, 150
+_GATHERED_BYTES, _GATHERED_MS = 4 * 1024 * 1024, 200
 _TRANSACTION_GRACE_MS = 5_000
 
 
