@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scanner.cli.benching import (
+    BusName,
     Clips,
     ProfileName,
+    Seconds,
     group_for,
     loops_of,
+    patrolling,
     progress,
     say,
     table_of_live,
     table_of_stages,
-    tell_on_terminal,
+    tell_of,
 )
 from scanner.cli.common import (
     AsJson,
     Bootstrap,
+    Coverage,
     DeviceName,
     ModelName,
     PatrolClips,
@@ -85,11 +89,11 @@ def stages(
 def live(
     clips: Clips = None,
     streams: Annotated[int, typer.Option(min=1, help="Live streams at once; where --find-max begins.")] = 8,
-    seconds: Annotated[float, typer.Option(min=4, help="How long a run publishes.")] = 60.0,
+    seconds: Seconds = 60.0,
     profile: ProfileName = "720p30",
-    on: Annotated[str, typer.Option("--bus", help="kafka or memory.")] = "kafka",
+    on: BusName = "kafka",
     workers: Annotated[int, typer.Option(min=1, help="Worker processes, on kafka.")] = 1,
-    coverage: Annotated[str | None, typer.Option(help="auto, full, inspect or patrol.", show_default=False)] = None,
+    coverage: Coverage = None,
     patrol_clips: PatrolClips = None,
     patrol_every: PatrolEvery = None,
     find_max: Annotated[bool, typer.Option("--find-max", help="Search for the most streams that are held.")] = False,
@@ -111,15 +115,7 @@ def live(
     from scanner.bench.material import profile_named
     from scanner.bench.search import most_held
 
-    chosen = settings_from(
-        settings,
-        scan_device=device,
-        scan_model=model,
-        scan_coverage=coverage,
-        policy_patrol_clips=patrol_clips,
-        policy_patrol_every_s=patrol_every,
-        log_level="warning",
-    )
+    chosen = patrolling(settings, device, model, coverage, patrol_clips, patrol_every)
     with tempfile.TemporaryDirectory() as folder:
         made = loops_of(Path(folder), profile_named(profile), clips)
 
@@ -146,7 +142,7 @@ def quality(
     folder: Annotated[Path, typer.Argument(help="Folder of videos.", exists=True, file_okay=False)],
     labels: Annotated[Path, typer.Option(help="CSV with file,label (real or fake).", exists=True)],
     profile: ProfileName = "720p30",
-    coverage: Annotated[str | None, typer.Option(help="auto or patrol; auto by default.", show_default=False)] = None,
+    coverage: Coverage = None,
     patrol_clips: PatrolClips = None,
     patrol_every: PatrolEvery = None,
     limit: Annotated[int, typer.Option(min=0, help="Streams of each kind, evenly spread; 0: all.")] = 0,
@@ -165,15 +161,7 @@ def quality(
     from scanner.bench.quality import summed
     from scanner.evaluation.labels import read_labels
 
-    chosen = settings_from(
-        settings,
-        scan_device=device,
-        scan_model=model,
-        scan_coverage=coverage,
-        policy_patrol_clips=patrol_clips,
-        policy_patrol_every_s=patrol_every,
-        log_level="warning",
-    )
+    chosen = patrolling(settings, device, model, coverage, patrol_clips, patrol_every)
     items = read_labels(labels, folder)
     streams = []
     for forged in (True, False):
@@ -194,7 +182,7 @@ def quality(
 
 
 def _kept(settings: Settings, profile: Profile, streams: Sequence[tuple[Path, bool]]) -> Iterator[StreamKept]:
-    """Encodes and looks at each, telling of progress on a terminal."""
+    """Encodes and looks at each, telling of progress."""
     import tempfile
     from functools import partial
 
@@ -209,7 +197,7 @@ def _kept(settings: Settings, profile: Profile, streams: Sequence[tuple[Path, bo
         mode = mode_of(settings, live=True)
         for number, kept in enumerate(each_kept(parts.pipeline, makers, mode, parts.cell_count + 1), start=1):
             yield kept
-            tell_on_terminal(f"{number} of {len(streams)} streams")
+            tell_of(number, len(streams), "streams")
 
 
 def _compare(settings: Settings, made: list[Loop], as_json: bool) -> None:

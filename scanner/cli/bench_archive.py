@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scanner.cli.benching import Clips, ProfileName, loops_of, progress, say, table_of_live
+from scanner.cli.benching import Clips, ProfileName, Seconds, loops_of, progress, say, table_of_live
 from scanner.cli.common import AsJson, Bootstrap, DeviceName, Exit, ModelName, SettingsFile, settings_from, wants_json
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _tell(figures: ArchiveFigures, alone: Decoding, *, as_json: bool) -> None:
 def priorities(
     clips: Clips = None,
     streams: Annotated[int, typer.Option(min=1, help="Live streams at once.")] = 8,
-    seconds: Annotated[float, typer.Option(min=4, help="How long a run publishes.")] = 60.0,
+    seconds: Seconds = 60.0,
     rounds: Annotated[int, typer.Option(min=1, help="Turns without and with an archive.")] = 1,
     profile: ProfileName = "720p30",
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,

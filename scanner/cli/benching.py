@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scanner.cli.common import write_line
+from scanner.cli.common import settings_from, write_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,11 +18,36 @@ if TYPE_CHECKING:
     from scanner.bench.material import Loop
     from scanner.settings import Settings
 
+_TOLD_EACH = 10
+
 Clips = Annotated[
     list[Path] | None,
     typer.Argument(help="Videos to use; drawn talking heads when none is given.", show_default=False),
 ]
 ProfileName = Annotated[str, typer.Option("--profile", help="360p30, 720p30 or 1080p30: what the encoder is set to.")]
+
+Seconds = Annotated[float, typer.Option(min=4, help="How long a run publishes.")]
+BusName = Annotated[str, typer.Option("--bus", help="kafka or memory.")]
+
+
+def patrolling(
+    settings: Path | None,
+    device: str | None,
+    model: str | None,
+    coverage: str | None,
+    patrol_clips: int | None,
+    patrol_every: float | None,
+) -> Settings:
+    """Settings under what a verb was told of how to look. Raises SettingsError."""
+    return settings_from(
+        settings,
+        scan_device=device,
+        scan_model=model,
+        scan_coverage=coverage,
+        policy_patrol_clips=patrol_clips,
+        policy_patrol_every_s=patrol_every,
+        log_level="warning",
+    )
 
 
 def group_for(settings: Settings, on: str, workers: int, bootstrap: str | None) -> AbstractContextManager[Group]:
@@ -46,6 +71,16 @@ def loops_of(folder: Path, profile: Any, clips: Sequence[Path] | None) -> list[L
 
 def progress(now_s: float, published: int, answered: int) -> None:
     tell_on_terminal(f"{now_s:6.1f} s  {published} segments published, {answered} answered")
+
+
+def tell_of(done: int, of: int, what: str) -> None:
+    """Where nobody watches a terminal, a line now and then: a run of an hour that says nothing seems to hang."""
+    import sys
+
+    if sys.stderr.isatty():
+        tell_on_terminal(f"{done} of {of} {what}")
+    elif done % _TOLD_EACH == 0 or done == of:
+        typer.echo(f"{done} of {of} {what}", err=True)
 
 
 def tell_on_terminal(text: str) -> None:

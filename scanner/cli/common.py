@@ -35,6 +35,7 @@ SettingsFile = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines, as in a pipe.")]
 ModelName = Annotated[str | None, typer.Option("--model", help="Model name or folder.", show_default=False)]
+Coverage = Annotated[str | None, typer.Option(help="auto, full, inspect or patrol.", show_default=False)]
 Bootstrap = Annotated[str | None, typer.Option("--bootstrap", help="Brokers, host:port,…", show_default=False)]
 DeviceName = Annotated[
     str | None, typer.Option("--device", help="auto, cpu or cuda:N; one asked for and missing is an error.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scanner.cli.benching import Clips, ProfileName, group_for, loops_of, progress, say, table_of_live
+from scanner.cli.benching import BusName, Clips, ProfileName, group_for, loops_of, progress, say, table_of_live
 from scanner.cli.common import AsJson, Bootstrap, Exit, SettingsFile, complain, settings_from, wants_json
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def plan(
     price: Annotated[float, typer.Option(min=0, help="Price of this machine an hour, in any currency.")] = 0.10,
     seconds: Annotated[float, typer.Option(min=10, help="Length of each live run.")] = 30.0,
     profile: ProfileName = "720p30",
-    on: Annotated[str, typer.Option("--bus", help="kafka or memory.")] = "kafka",
+    on: BusName = "kafka",
     model: Annotated[list[str] | None, typer.Option(help="Models to try; the one that is set by default.")] = None,
     device: Annotated[list[str] | None, typer.Option(help="Devices to try; the one that is set by default.")] = None,
     tolerance: Annotated[float, typer.Option(min=0, help="Mean difference of scores that is accepted.")] = 0.02,

@@ -6,19 +6,26 @@ from typing import Annotated
 
 import typer
 
-from scanner.cli.common import DeviceName, ModelName, PatrolClips, PatrolEvery, SettingsFile, settings_from
+from scanner.cli.common import (
+    Bootstrap,
+    Coverage,
+    DeviceName,
+    ModelName,
+    PatrolClips,
+    PatrolEvery,
+    SettingsFile,
+    settings_from,
+)
 
 
 def worker(
     device: DeviceName = None,
     model: ModelName = None,
     group: Annotated[str | None, typer.Option(help="Consumer group.", show_default=False)] = None,
-    coverage: Annotated[str | None, typer.Option(help="auto, full, inspect or patrol.", show_default=False)] = None,
+    coverage: Coverage = None,
     patrol_clips: PatrolClips = None,
     patrol_every: PatrolEvery = None,
-    bootstrap: Annotated[
-        str | None, typer.Option("--bootstrap", help="Brokers, host:port,…", show_default=False)
-    ] = None,
+    bootstrap: Bootstrap = None,
     metrics_port: Annotated[
         int | None, typer.Option(help="Serve /metrics, /livez and /readyz there.", show_default=False)
     ] = None,

@@ -14,6 +14,7 @@ from scanner.bench.planning import Candidate, Search, Trial, Wish, difference, s
 from scanner.bench.quality import StreamKept, summed
 from scanner.bench.search import most_held
 from scanner.bench.usage import Role, Usage, usage_of
+from scanner.cli.benching import tell_of
 from scanner.core.errors import SettingsError
 from scanner.core.types import Mode, Segment
 from scanner.settings import Settings, load
@@ -182,3 +183,9 @@ def test_what_a_plan_writes_can_be_read(tmp_path) -> None:
     read = load(path)
     assert (read.scan.cells, read.scan.device) == (3, "cpu")
     assert (read.policy.patrol_clips, read.policy.patrol_every_s) == (2, 1.5)
+
+
+def test_a_long_run_tells_how_far_it_is_where_nobody_watches_a_terminal(capsys) -> None:
+    for done in range(1, 25):
+        tell_of(done, 24, "streams")
+    assert capsys.readouterr().err.splitlines() == ["10 of 24 streams", "20 of 24 streams", "24 of 24 streams"]
