@@ -25,6 +25,7 @@ class _Scheme:
     container_format: str | None = None
     relayed: bool = False
     """our FFmpeg does not speak it: an ffmpeg program on this machine does"""
+    dash: bool = False
     alone: bool = False
     may_listen: bool = False
 
@@ -43,8 +44,8 @@ _SCHEMES = {
     "v4l2": _Scheme("file", "video4linux2,v4l2", "v4l2", relayed=True),
 }
 _DASH = {
-    "http": _Scheme("http,https,tls,tcp,crypto,data", f"dash,{_MEDIA}", "dash", relayed=True, alone=True),
-    "https": _Scheme("https,tls,tcp,crypto,data", f"dash,{_MEDIA}", "dash", relayed=True, alone=True),
+    "http": _Scheme("", _MEDIA, dash=True, alone=True),
+    "https": _Scheme("", _MEDIA, dash=True, alone=True),
 }
 
 
@@ -68,6 +69,7 @@ def address_of(source: SourceSpec) -> Address | Path:
         shown=f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}",
         options=_options(source, scheme, listens=listens),
         container_format=None if scheme.relayed else scheme.container_format,
+        dash=scheme.dash,
         relay=_relay(source.name, url, parts.scheme, scheme) if scheme.relayed else (),
         listens=listens or parts.scheme == "udp",
         alone=scheme.alone,
@@ -120,8 +122,6 @@ def _options(source: SourceSpec, scheme: _Scheme, *, listens: bool) -> dict[str,
 def _relay(name: str, url: str, called: str, scheme: _Scheme) -> tuple[str, ...]:
     """The command of an ffmpeg that reads the address by the protocols and containers of its scheme, and no others."""
     confined = ["-protocol_whitelist", scheme.protocols, "-format_whitelist", scheme.formats]
-    if scheme.container_format == "dash":
-        return relay_command(_ffmpeg(name, "DASH"), [*confined, "-f", "dash", "-i", url], sound=False)
     return relay_command(_ffmpeg(name, called), [*confined, "-i", url], sound=True)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import av
 from av.codec.hwaccel import HWAccel
@@ -81,9 +81,15 @@ def _open(media: BinaryIO, options: dict[str, str], hwaccel: HWAccel | None, *, 
     return av.open(media, "r", options=options, metadata_errors="replace", hwaccel=hwaccel)
 
 
+class Readable(Protocol):
+    """All that is asked of what bytes are demuxed from."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
 @contextmanager
 def reached(
-    address: str | BinaryIO | IO[bytes], limits: Limits, options: Mapping[str, str], container_format: str | None
+    address: str | Readable, limits: Limits, options: Mapping[str, str], container_format: str | None
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
     """A live source, opened by FFmpeg itself or read from a pipe, and its best video stream. Raises MediaError.
 

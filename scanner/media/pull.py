@@ -42,6 +42,8 @@ class Address:
     """only the chosen video is fetched"""
     pipe: bool = False
     """the URL is the path of a named pipe"""
+    dash: bool = False
+    """the URL is that of a DASH manifest"""
 
 
 class Pull(Cut):
@@ -116,6 +118,7 @@ class Pull(Cut):
             "options": dict(address.options),
             "format": address.container_format,
             "pipe": address.pipe,
+            "dash": address.dash,
             "relay": address.relay,
             "devices": address.devices,
             "alone": address.alone,

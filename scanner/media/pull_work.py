@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from time import monotonic, time
-from typing import IO, Any, BinaryIO
+from typing import Any
 
 from av.container import InputContainer
 from av.packet import Packet
@@ -17,7 +17,8 @@ from av.video.stream import VideoStream
 from scanner.core.errors import MediaError
 from scanner.media.cutter_work import rehearse
 from scanner.media.cutting import AIGC_BYTES, LONGEST_DURATION_S, Cutting
-from scanner.media.demux import Limits, reached
+from scanner.media.dash.stream import Dash
+from scanner.media.demux import Limits, Readable, reached
 from scanner.media.muxing import Piece, Placed
 from scanner.media.protocol import Channel, ClosedError, Message
 from scanner.media.pull import SILENT_S
@@ -26,7 +27,7 @@ from scanner.media.sandbox import Confinement, Layer, confine_networked
 
 _PULSE_S = 0.5
 _HOLE_S = 2.0  # between two pictures that follow one another; the source lost what lay between
-Opened = str | BinaryIO | IO[bytes]
+Opened = str | Readable
 
 
 class LiveCutting(Cutting):
@@ -88,39 +89,47 @@ def serve(sock: socket.socket, layers: frozenset[Layer]) -> None:
     orders = channel.hear()
     with ExitStack() as stack:
         confinement = Confinement(**orders["confinement"])
-        relay = Relay(orders["relay"], orders["devices"], confinement) if orders["relay"] else None
+        between: Relay | Dash | None = None
+        if orders["relay"]:
+            between = Relay(orders["relay"], orders["devices"], confinement)
+        elif orders["dash"]:
+            between = Dash(orders["url"])
         try:
-            source: Opened = relay.output if relay else orders["url"]
+            source: Opened = between.output if between else orders["url"]
             if orders["pipe"]:  # waits for somebody to write
                 source = stack.enter_context(open(orders["url"], "rb", buffering=0))  # noqa: PTH123 - unbuffered
             rehearse()
             layers = confine_networked(confinement, layers)
-            _pulled(channel, orders, source, relay, layers)
+            if isinstance(between, Dash):
+                orders["format"] = between.open()
+            _pulled(channel, orders, source, between, layers)
         except MediaError as error:
-            channel.tell({"rejected": (relay and relay.complaint()) or str(error)})
+            channel.tell({"rejected": (between and between.complaint()) or str(error)})
         except ClosedError:
             pass  # the parent has seen enough
 
 
-def _pulled(channel: Channel, orders: Message, source: Opened, relay: Relay | None, layers: frozenset[Layer]) -> None:
+def _pulled(
+    channel: Channel, orders: Message, source: Opened, between: Relay | Dash | None, layers: frozenset[Layer]
+) -> None:
     """Raises MediaError."""
     limits = Limits(**orders["limits"])
     with reached(source, limits, orders["options"], orders["format"]) as (container, stream):
         _only(container, stream, alone=orders["alone"])
-        if relay is not None:
-            relay.listen()
-        facts = _facts(container, stream, relay.duration_s if relay else (container.duration or 0) / 1_000_000)
+        if between is not None:
+            between.listen()
+        facts = _facts(container, stream, between.duration_s if between else (container.duration or 0) / 1_000_000)
         channel.tell({"facts": {**facts, "sandbox": sorted(layers)}})
 
         def pulse(video: int, other: int) -> None:
-            if relay is not None:
-                relay.listen()
+            if between is not None:
+                between.listen()
             channel.tell({"pulse": {"video": video, "other": other}})
 
         cutting = LiveCutting(container, stream, orders["target_s"], limits, pulse)
         for piece in cutting.pieces():
             channel.tell({"piece": _told(piece)}, piece.payload)
-        channel.tell({"end": {"damage": (relay and relay.complaint()) or cutting.damage}})
+        channel.tell({"end": {"damage": (between and between.complaint()) or cutting.damage}})
 
 
 def _only(container: InputContainer, stream: VideoStream, *, alone: bool) -> None:

@@ -138,6 +138,8 @@ class Web:
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self._folder = folder
+        self.asked: list[str] = []
+        """paths"""
         self._server: ThreadingHTTPServer | None = None
         self._awake = Event()
         self._awake.set()
@@ -154,10 +156,11 @@ class Web:
             web.end()
 
     def start(self) -> None:
-        awake = self._awake
+        awake, asked = self._awake, self.asked
 
         class Handler(SimpleHTTPRequestHandler):
             def do_GET(self) -> None:
+                asked.append(self.path)
                 awake.wait()
                 with suppress(OSError):  # whoever asked is gone
                     super().do_GET()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import subprocess
+import time
 from io import BytesIO
 from pathlib import Path
 
@@ -53,10 +54,13 @@ def test_a_finished_presentation_is_read_to_its_end_once_in_its_best_rendition(
     assert (end.payload, end.sequence) == (b"", 4)
 
 
-@pytest.mark.parametrize("fault", ["killed", "frozen"])
-def test_a_live_presentation_outlives_its_server(bus: MoodyBus, tmp_path: Path, fault: str) -> None:
+@pytest.mark.parametrize(("fault", "timeline"), [("killed", "1"), ("frozen", "0")])
+def test_a_live_presentation_outlives_its_server_and_is_asked_no_faster_than_it_grows(
+    bus: MoodyBus, tmp_path: Path, fault: str, timeline: str
+) -> None:
     folder = tmp_path / "web"
-    with Web.running(folder) as web, encoder(*LIVE, str(folder / "live.mpd")):
+    began_s = time.monotonic()
+    with Web.running(folder) as web, encoder(*LIVE, "-use_timeline", timeline, str(folder / "live.mpd")):
         wait_until((folder / "live.mpd").exists)
         with ingesting(bus, tmp_path / "spool", source_of(f"cam=http://127.0.0.1:{web.port}/live.mpd")) as ingest:
             wait_until(lambda: len(on_topic(bus)) >= 3)
@@ -66,7 +70,8 @@ def test_a_live_presentation_outlives_its_server(bus: MoodyBus, tmp_path: Path, 
             before = len(on_topic(bus))
             web.start() if fault == "killed" else web.thaw()
             wait_until(lambda: len(on_topic(bus)) >= before + 3, 100)
-        told = ingest.status.sources()[0]
+        told, asked, seconds = ingest.status.sources()[0], len(web.asked), time.monotonic() - began_s
+    assert asked < 50 + 5 * seconds
     segments = on_topic(bus)
     assert_no_number_twice(segments)
     digests = [segment.sha256 for segment in segments]

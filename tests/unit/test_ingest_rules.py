@@ -77,17 +77,15 @@ def test_an_address_that_cannot_work_is_refused_by_name(url: str, told: str) -> 
         address_of(SourceSpec(name="cam", url=url))
 
 
-def test_dash_is_read_by_an_ffmpeg_that_may_use_http_and_nothing_else() -> None:
+def test_the_bytes_of_dash_lead_to_no_address_and_are_no_playlist() -> None:
     for source in (
         SourceSpec(name="cam", url="https://u:secret@host/live.mpd?token=secret"),
         SourceSpec(name="cam", url="https://host/manifest", format="dash"),
     ):
         address = address_of(source)
         assert isinstance(address, Address)
-        told = dict(itertools.pairwise(address.relay))
-        assert told["-protocol_whitelist"] == "https,tls,tcp,crypto,data"
-        assert told["-format_whitelist"].startswith("dash,mov,mp4,")
-        assert told["-i"] == source.url
+        assert (address.dash, address.relay, address.url) == (True, (), source.url)
+        assert address.options["format_whitelist"].startswith("mov,mp4,")
         assert (address.options["protocol_whitelist"], address.alone, address.listens) == ("", True, False)
         assert "secret" not in repr(address)
 
