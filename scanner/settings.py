@@ -31,6 +31,14 @@ Listed = Annotated[tuple[ItemT, ...], BeforeValidator(_listed)]
 """in TOML a list; in an environment variable divided by commas"""
 
 
+def _unless_empty(value: Any) -> Any:
+    return None if value == "" else value
+
+
+Seconds = Annotated[float | None, BeforeValidator(_unless_empty)]
+"""None where an environment variable, or a string in TOML, is empty"""
+
+
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -125,10 +133,10 @@ class WorkerSettings(Section):
     commit_interval_ms: int = Field(500, gt=0, description="Answers are made durable at least this often.")
     pending_mib: int = Field(256, gt=0, description="Fetched and not yet answered bytes; above it, fetching pauses.")
     drain_s: float = Field(20.0, ge=0, description="On SIGTERM, time to finish what was begun.")
-    patrol_after_s: float | None = Field(
+    patrol_after_s: Seconds = Field(
         20.0, gt=0, description="Live segments that are older when their turn comes are patrolled only; empty: never."
     )
-    shed_after_s: float | None = Field(
+    shed_after_s: Seconds = Field(
         60.0, gt=0, description="Live segments that are older are answered without a look (`shed`); empty: never."
     )
     inspect_at_once: int = Field(

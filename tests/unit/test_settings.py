@@ -50,6 +50,16 @@ def test_lists_are_divided_by_commas_in_the_environment(monkeypatch) -> None:
     assert load().kafka.bootstrap_servers == ("one:9092", "two:9092")
 
 
+@pytest.mark.parametrize("name", ["patrol_after_s", "shed_after_s"])
+def test_what_never_shall_happen_is_an_empty_variable_or_an_empty_string(monkeypatch, tmp_path, name) -> None:
+    assert getattr(load(written(tmp_path, f'[worker]\n{name} = ""\n')).worker, name) is None
+    monkeypatch.setenv(f"SCANNER_WORKER__{name.upper()}", "")
+    assert getattr(load().worker, name) is None
+    monkeypatch.setenv(f"SCANNER_WORKER__{name.upper()}", "0")
+    with pytest.raises(SettingsError, match=name):
+        load()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
