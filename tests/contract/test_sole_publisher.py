@@ -6,7 +6,6 @@ import uuid
 from contextlib import closing
 
 import pytest
-from test_bus import bus, make_bus, topic  # noqa: F401 - fixtures
 
 from scanner.core.errors import ReplacedError
 from scanner.ports import Bus, Record
@@ -14,7 +13,7 @@ from scanner.ports import Bus, Record
 FOR_S = 30.0
 
 
-def values(bus: Bus, topic: str) -> list[bytes | None]:  # noqa: F811 - the fixtures' names are theirs
+def values(bus: Bus, topic: str) -> list[bytes | None]:
     with closing(bus.reader([topic], from_beginning=True)) as reader:
         found: list[bytes | None] = []
         while not reader.at_end():
@@ -27,7 +26,7 @@ def name() -> str:
     return f"sole-{uuid.uuid4()}"
 
 
-def test_what_is_flushed_is_there_and_what_is_not_is_not(bus: Bus, topic: str, name: str) -> None:  # noqa: F811
+def test_what_is_flushed_is_there_and_what_is_not_is_not(bus: Bus, topic: str, name: str) -> None:
     with closing(bus.sole_publisher(name)) as publisher:
         publisher.flush(FOR_S)
         publisher.publish(Record(topic, b"k", b"1"))
@@ -38,7 +37,7 @@ def test_what_is_flushed_is_there_and_what_is_not_is_not(bus: Bus, topic: str, n
     assert values(bus, topic) == [b"1", b"2"]
 
 
-def test_the_second_of_a_name_ends_the_first(bus: Bus, topic: str, name: str) -> None:  # noqa: F811
+def test_the_second_of_a_name_ends_the_first(bus: Bus, topic: str, name: str) -> None:
     with closing(bus.sole_publisher(name)) as first:
         first.publish(Record(topic, b"k", b"first"))
         first.flush(FOR_S)
@@ -53,7 +52,7 @@ def test_the_second_of_a_name_ends_the_first(bus: Bus, topic: str, name: str) ->
     assert values(bus, topic) == [b"first", b"second"]
 
 
-def test_names_do_not_disturb_each_other(bus: Bus, topic: str, name: str) -> None:  # noqa: F811
+def test_names_do_not_disturb_each_other(bus: Bus, topic: str, name: str) -> None:
     with closing(bus.sole_publisher(name)) as one, closing(bus.sole_publisher(f"{name}-2")) as other:
         for publisher in (one, other):
             publisher.publish(Record(topic, b"k", b"x"))

@@ -7,10 +7,7 @@ from collections import Counter
 from contextlib import closing
 
 import pytest
-from test_bus import PATIENCE_S, Watcher, created, publish, settle, take
-from test_bus import bus as bus  # noqa: PLC0414 - a fixture
-from test_bus import group as group  # noqa: PLC0414 - a fixture
-from test_bus import make_bus as make_bus  # noqa: PLC0414 - a fixture
+from buses import PATIENCE_S, Watcher, created, publish, settle, take
 
 from scanner.core.errors import ScannerError
 from scanner.ports import Bus, Record, Subscription
