@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 from chaos_worker import Orders
+from crew import Crew, Feed, everything, told, topics_on, undisturbed, wait_for_no_lag
 from real_cells import POINTS, celled, drawn, payloads
-from test_chaos import Crew, Feed, broker, everything, nursery, told, topics_on, undisturbed, wait_for_no_lag  # noqa: F401
 
 from scanner import letters, wire
 from scanner.bus.broker import LocalBroker
@@ -45,7 +45,7 @@ def lost(bus: KafkaBus, topics: wire.Topics) -> frozenset[Spot]:
     return frozenset((letters.header(each, "stream-id"), int(letters.header(each, "sequence"))) for each in twice)
 
 
-def survive(broker: LocalBroker, folder: Path, *, cells: int, workers: int, per_s: float, seed: int) -> Counter[str]:  # noqa: F811
+def survive(broker: LocalBroker, folder: Path, *, cells: int, workers: int, per_s: float, seed: int) -> Counter[str]:
     rng, log = random.Random(seed), folder / "workers.log"
     payloads()  # drawn before the clock runs
     bus = KafkaBus(KafkaConfig((broker.bootstrap,), deadline_s=10))
@@ -82,14 +82,14 @@ def survive(broker: LocalBroker, folder: Path, *, cells: int, workers: int, per_
     return toll.cells
 
 
-def test_six_dead_cells_change_no_answer(broker: LocalBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_six_dead_cells_change_no_answer(broker: LocalBroker, tmp_path: Path) -> None:
     cells = survive(broker, tmp_path, cells=6, workers=0, per_s=3, seed=2)
     assert cells["looking"] + cells["shown"] >= 6
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(3600)
-def test_a_hundred_dead_cells_change_no_answer(broker: LocalBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_a_hundred_dead_cells_change_no_answer(broker: LocalBroker, tmp_path: Path) -> None:
     cells = survive(broker, tmp_path, cells=100, workers=10, per_s=4, seed=3)
     assert all(cells[point] for point in POINTS)
     assert sum(cells[point] for point in POINTS) >= 100

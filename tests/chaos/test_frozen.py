@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from chaos_worker import POINTS, Orders, run
-from test_chaos import FORKS, Feed, broker, everything, nursery, told, topics_on, undisturbed, wait_for_no_lag  # noqa: F401
+from crew import FORKS, Feed, everything, told, topics_on, undisturbed, wait_for_no_lag
 
 from scanner.bus.broker import LocalBroker
 from scanner.bus.kafka import KafkaBus, KafkaConfig
@@ -51,7 +51,7 @@ def until(condition, for_s: float) -> None:
         time.sleep(0.05)
 
 
-def survive(broker: LocalBroker, folder: Path, points: tuple[str, ...], *, named: bool) -> None:  # noqa: F811
+def survive(broker: LocalBroker, folder: Path, points: tuple[str, ...], *, named: bool) -> None:
     bus = KafkaBus(KafkaConfig((broker.bootstrap,), deadline_s=10))
     topics, group = topics_on(bus), f"group-{uuid.uuid4()}"
     plain = Orders(broker.bootstrap, topics, group, None, str(folder / "workers.log"))
@@ -88,7 +88,7 @@ def survive(broker: LocalBroker, folder: Path, points: tuple[str, ...], *, named
     assert told(bus, topics) == undisturbed(everything(bus, topics.segments))
 
 
-def test_who_wakes_up_after_others_took_over_answers_nothing_twice(broker: LocalBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_who_wakes_up_after_others_took_over_answers_nothing_twice(broker: LocalBroker, tmp_path: Path) -> None:
     survive(broker, tmp_path, ("sent", "ended"), named=True)
 
 
@@ -97,7 +97,7 @@ def test_who_wakes_up_after_others_took_over_answers_nothing_twice(broker: Local
 @pytest.mark.parametrize("named", [True, False], ids=["named", "nameless"])
 @pytest.mark.parametrize("points", [POINTS[0:3], POINTS[3:6], POINTS[6:]])
 def test_at_every_point_of_the_loop(
-    broker: LocalBroker,  # noqa: F811
+    broker: LocalBroker,
     tmp_path: Path,
     points: tuple[str, ...],
     *,
@@ -106,7 +106,7 @@ def test_at_every_point_of_the_loop(
     survive(broker, tmp_path, points, named=named)
 
 
-def test_two_workers_that_were_given_one_name_answer_nothing_twice(broker: LocalBroker, tmp_path: Path) -> None:  # noqa: F811
+def test_two_workers_that_were_given_one_name_answer_nothing_twice(broker: LocalBroker, tmp_path: Path) -> None:
     bus = KafkaBus(KafkaConfig((broker.bootstrap,), deadline_s=10))
     topics, group = topics_on(bus), f"group-{uuid.uuid4()}"
     orders = Orders(broker.bootstrap, topics, group, "twin", str(tmp_path / "workers.log"))

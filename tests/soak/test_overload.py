@@ -9,17 +9,14 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "chaos"))
 from chaos_worker import Orders, run
-from test_chaos import FORKS, nursery, topics_on, wait_for_no_lag  # noqa: F401 – nursery is a fixture
+from crew import FORKS, topics_on, wait_for_no_lag
 from test_streams_come_and_go import Use
 
 from scanner import wire
