@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import suppress
-from threading import Event
+from threading import Event, Thread
 
 import structlog
 
@@ -21,6 +21,7 @@ from scanner.wire import segment_record
 _BATCH_BYTES = 8 * 1024 * 1024
 _IDLE_S = 0.25
 _FLUSH_S = 20.0  # a batch on a link of 3.5 Mbit/s
+_LEAVE_S = 3.0
 _PAUSES_S = (0.5, 1.0, 2.0, 5.0)
 
 _log = structlog.get_logger()
@@ -40,26 +41,38 @@ class Delivery:
         self._uncertain = len(spool)
         """so many of the oldest ones may be on the topic already"""
         self._failed = 0
+        self._reached = False
+        self._stop, self._stopped, self._left = Event(), Event(), False
 
-    def run(self, stop: Event, drain_s: float) -> None:
-        """Returns when stopped and the spool is empty, or `drain_s` later; what is left waits for the next start."""
-        until: float | None = None
-        while True:
-            if stop.is_set() and until is None:
-                until = time.monotonic() + drain_s
+    def start(self) -> None:
+        Thread(target=self._run, name="delivery", daemon=True).start()
+
+    def stop(self, drain_s: float) -> None:
+        """Returns when the spool is empty, or `drain_s` later; what is left waits for the next start.
+
+        A broker that was not reached lately is not waited for, nor an attempt to reach it: nothing can interrupt that.
+        """
+        self._stop.set()
+        if not self._stopped.wait(min(_LEAVE_S, drain_s)) and self._reached:
+            self._stopped.wait(drain_s)
+        self._left = True
+
+    def _run(self) -> None:
+        while not self._left:
             taken = self._spool.take(_BATCH_BYTES, _IDLE_S)
-            if not taken and until is not None:
+            if (not taken or not self._delivered(taken)) and self._stop.is_set():
                 break
-            if taken and not self._delivered(taken):
-                if until is not None and time.monotonic() > until:
-                    break
-                stop.wait(_PAUSES_S[min(self._failed, len(_PAUSES_S)) - 1]) if until is None else time.sleep(0.2)
+            if self._failed:
+                self._stop.wait(_PAUSES_S[min(self._failed, len(_PAUSES_S)) - 1])
         self._close()
+        self._stopped.set()
 
     def _delivered(self, taken: list[Spooled]) -> bool:
         try:
             counts = self._published(taken)
         except ScannerError as error:
+            if self._left:
+                return False
             self._spool.back()
             self._uncertain = max(self._uncertain, len(taken))
             self._heads.doubt()
@@ -67,7 +80,10 @@ class Delivery:
             if not self._failed:
                 _log.warning("broker_lost", error=str(error), spooled=len(self._spool), bytes=self._spool.bytes)
             self._failed += 1
+            self._reached = False
             self._status.broker_up(up=False)
+            return False
+        if self._left:  # the spool may be another process's by now, which finds out that these are there
             return False
         self._spool.done()
         self._uncertain = max(0, self._uncertain - len(taken))
@@ -76,6 +92,7 @@ class Delivery:
         if self._failed:
             _log.info("broker_back", spooled=len(self._spool))
         self._failed = 0
+        self._reached = True
         self._status.broker_up(up=True)
         with suppress(OSError):  # only makes the next start faster
             self._heads.save()

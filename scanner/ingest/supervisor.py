@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 
 import structlog
 
@@ -64,9 +64,7 @@ class Ingest:
         """
         with self._lock:
             self._change(strict=True)
-        stop_delivery = Event()
-        delivery = Thread(target=self._delivery.run, args=(stop_delivery, self._plan.drain_s), name="delivery")
-        delivery.start()
+        self._delivery.start()
         lasting |= self._roster.file is not None
         try:
             while not stop.wait(_WATCH_S):
@@ -82,8 +80,7 @@ class Ingest:
                 self._ending = True
                 for feed in self._feeds.values():
                     feed.stop(end=False)
-            stop_delivery.set()
-            delivery.join()
+            self._delivery.stop(self._plan.drain_s)
             self.spool.close()
 
     def put(self, source: SourceSpec) -> bool:

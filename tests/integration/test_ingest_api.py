@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -181,13 +182,13 @@ def test_a_taken_port_is_said(bus: MoodyBus, tmp_path: Path) -> None:
             Api(ingest, "127.0.0.1", port, TOKEN)
 
 
-def test_the_command_serves_it_when_a_port_and_a_token_are_given(tmp_path: Path, clip: Path) -> None:
+def test_the_command_serves_it_and_leaves_at_once_though_the_broker_is_away(tmp_path: Path, clip: Path) -> None:
     program = [str(Path(sys.executable).with_name("scanner")), "ingest", "--bootstrap", "127.0.0.1:1"]
     told = [*program, "--spool", str(tmp_path / "spool"), "--api-port", "0"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SCANNER_")}
     refused = subprocess.run(told, env=environment, capture_output=True, text=True, check=False)
     assert (refused.returncode, "ingest.api_token (SCANNER_INGEST__API_TOKEN)" in refused.stderr) == (2, True)
-    environment |= {"SCANNER_INGEST__API_TOKEN": TOKEN, "SCANNER_INGEST__DRAIN_S": "0"}
+    environment |= {"SCANNER_INGEST__API_TOKEN": TOKEN}
     with subprocess.Popen(told, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stderr
         assert process.stdout
@@ -195,7 +196,9 @@ def test_the_command_serves_it_when_a_port_and_a_token_are_given(tmp_path: Path,
         assert Caller(address)("PUT", "/sources/cam", {"url": str(clip)})[0] == 201
         wait_until(lambda: Caller(address)("GET", "/sources/cam")[1]["state"] == "ended")
         process.terminate()
+        began_s = time.monotonic()
         out, err = process.communicate(timeout=120)
+    assert time.monotonic() - began_s < 10, "nobody waits for a broker that is away"
     assert process.returncode == 0
     assert json.loads(out)["name"] == "cam"
     assert "2 segments wait in" in err  # one of two seconds, and the end
