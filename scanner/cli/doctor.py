@@ -13,6 +13,8 @@ from scanner.cli.common import AsJson, Exit, SettingsFile, settings_from, wants_
 if TYPE_CHECKING:
     from scanner.settings import Settings
 
+_BROKER_S = 5.0  # somebody waits in front of a screen
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -102,7 +104,7 @@ def _cells(settings: Settings) -> str:
 def _broker(settings: Settings) -> str:
     from scanner.assembly.bus import kafka_bus, topics_of
 
-    bus = kafka_bus(settings)
+    bus = kafka_bus(settings, deadline_s=_BROKER_S)
     lag = {place: n for topic in topics_of(settings).asked for place, n in bus.lag(topic, settings.kafka.group).items()}
     where = ", ".join(settings.kafka.bootstrap_servers)
     return f"{where}, {settings.topics.segments}: {len(lag)} partitions, {sum(lag.values())} segments waiting"

@@ -86,7 +86,7 @@ def workers(count, environment, *more):
 
 
 @pytest.mark.kafka
-@pytest.mark.parametrize(("count", "road"), [(1, "publish"), (2, "replay"), (3, "replay")])
+@pytest.mark.parametrize(("count", "road"), [(1, "publish"), (3, "replay")])
 def test_a_worker_group_on_kafka_says_what_a_scan_says(clips, alone, kafka_broker, tmp_path, count, road) -> None:
     """As live segments looked at in full, or as an archive on its own topic, which always is."""
     environment = {
