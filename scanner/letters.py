@@ -8,8 +8,9 @@ from typing import Literal
 
 from scanner.core.errors import ScannerError
 from scanner.core.types import Source
+from scanner.headers import LARGEST_STREAM_ID_BYTES, Headers
 from scanner.ports import Delivery, Record
-from scanner.wire import LARGEST_STREAM_ID_BYTES, Headers, Topics, Type, cloud_event
+from scanner.wire import Topics, Type, cloud_event
 
 _LETTER_HEADERS = {"scanner-stage", "scanner-attempt", "scanner-disposition", "scanner-redriven-from"}
 REDRIVEN = "scanner-redriven-from"

@@ -20,8 +20,8 @@ from enum import StrEnum
 
 from scanner import wire
 from scanner.core.errors import SegmentInvalidError
+from scanner.core.identity import identity
 from scanner.core.types import Source, Verdict
-from scanner.core.verdict import identity
 from scanner.letters import Rejected, header, redriven_from, redriven_record, redriver, rejected_of
 from scanner.ports import Bus, Delivery, Publisher, Record
 

@@ -15,7 +15,8 @@ from pydantic import TypeAdapter
 from scanner import wire
 from scanner.core.errors import Stage
 from scanner.core.types import Label
-from scanner.wire import JPEG_TYPE, JSON_TYPE, LARGEST_NUMBER, Topics, Type
+from scanner.headers import LARGEST_NUMBER
+from scanner.wire import JPEG_TYPE, JSON_TYPE, Topics, Type
 
 Json = dict[str, Any]
 

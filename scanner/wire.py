@@ -7,8 +7,7 @@ one stream stays in one partition, in order.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -19,14 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 from scanner.core.errors import SegmentInvalidError
 from scanner.core.review import Review
 from scanner.core.summary import Summary
-from scanner.core.types import (
-    Alert,
-    Claim,
-    Declared,
-    Segment,
-    StreamState,
-    Verdict,
-)
+from scanner.core.types import Alert, Claim, Declared, Segment, StreamState, Verdict
+from scanner.headers import LARGEST_STREAM_ID_BYTES, Headers
 from scanner.ports import Delivery, Record
 
 JSON_TYPE = "application/json"
@@ -178,52 +171,12 @@ def segment_of(delivery: Delivery) -> Segment:
     )
 
 
-LARGEST_STREAM_ID_BYTES = 512  # it is a key of every topic and stands in every log line
-LARGEST_NUMBER = 2**53  # what JSON readers everywhere keep exactly
-
-
-class Headers:
-    """Header access with errors that name the header."""
-
-    def __init__(self, headers: Sequence[tuple[str, bytes]]) -> None:
-        self._values = dict(headers)
-        self._counts = Counter(name for name, _ in headers)
-
-    def text(self, name: str) -> str | None:
-        value = self._values.get(name)
-        if self._counts[name] > 1:
-            raise SegmentInvalidError(f"header {name} is there {self._counts[name]} times")
-        try:
-            return None if value is None else value.decode()
-        except UnicodeDecodeError as error:
-            raise SegmentInvalidError(f"header {name} is not UTF-8: {value!r:.60}") from error
-
-    def need(self, name: str) -> str:
-        value = self.text(name)
-        if not value:
-            raise SegmentInvalidError(f"header {name} is missing")
-        return value
-
-    def number(self, name: str, value: str) -> int:
-        if not (value.isascii() and value.isdigit() and len(value) <= 20) or int(value) > LARGEST_NUMBER:
-            raise SegmentInvalidError(f"header {name} must be a whole number up to 2^53, got {value[:40]!r}")
-        return int(value)
-
-    def flag(self, name: str) -> bool:
-        value = self.text(name)
-        if value not in {None, "true", "false"}:
-            raise SegmentInvalidError(f"header {name} must be true or false, got {value!r:.40}")
-        return value == "true"
-
-
 # Answers.
 
 
 LIVE_AT = "live-at-ms"
 """on verdicts: wall clock at which the segment's last frame was live, or, when its source does not tell, at which the
 segment reached its topic; with the record's own time it tells how far behind live the verdict came"""
-
-
 WORKER = "scanner-worker"
 """on verdicts: the worker that answered"""
 CELLS_RESTARTED = "scanner-cells-restarted"

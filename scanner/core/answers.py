@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from scanner.core.identity import identity
 from scanner.core.types import Mode
-from scanner.core.verdict import identity
 
 Spot = tuple[int, int]
 """partition and offset on the segments topic"""

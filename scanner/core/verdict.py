@@ -5,7 +5,6 @@ StreamState, Segment, Observation, ClipScores ──conclude──▶ Verdict, A
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -15,9 +14,9 @@ from functools import lru_cache
 import numpy as np
 
 from scanner.core.alerts import edges
-from scanner.core.clips import CUT_LUMA
 from scanner.core.evidence import combined, updated
-from scanner.core.tracking import match
+from scanner.core.identity import digest, identity
+from scanner.core.joining import apart, joined
 from scanner.core.types import (
     Alert,
     ClipScore,
@@ -40,7 +39,6 @@ from scanner.core.types import (
 )
 
 FRAMES_PER_SECOND = 30  # for which the promise of false alarms an hour is kept
-FORGET_MS = 2_000  # a face away for longer is a new track: nobody can say that it is the same one
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ class Policy:
 @lru_cache(maxsize=16)
 def _digest_of(policy: Policy) -> str:
     """Asked for with every verdict, and always of the same few policies."""
-    return _digest(policy.text)
+    return digest(policy.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +139,7 @@ def conclude(
         reasons.append(Reason.INSPECTION_WITHHELD)
     if segment.end_of_stream and Reason.NO_VIDEO in reasons:
         reasons.append(Reason.END_OF_STREAM)
-    known, next_track = _joined(start, segment, seen)
+    known, next_track = joined(start, segment, seen)
     faces = [
         _face(known[tracklet.index], tracklet, segment, seen.duration_ms, scores, judge) for tracklet in seen.tracklets
     ]
@@ -149,7 +147,7 @@ def conclude(
     if repeated:
         return Conclusion(verdict, (), state)
     here = [track for _, track in faces]
-    away, gone = _others(start, here, verdict.end_ms)
+    away, gone = apart(start, here, verdict.end_ms)
     after, alerts = edges(
         here,
         away,
@@ -173,11 +171,6 @@ def verdict_id(segment: Segment, mode: Mode, judge: Judge) -> str:
     return identity(segment.stream_id, segment.sequence, segment.sha256, mode, judge.model.sha256, judge.policy.sha256)
 
 
-def identity(stream_id: str, sequence: int, sha256: str, mode: Mode, model_sha256: str, policy_sha256: str) -> str:
-    """The facts that a verdict's id stands for, hashed."""
-    return _digest("\n".join([stream_id, str(sequence), sha256, mode, model_sha256, policy_sha256]))[:32]
-
-
 def label_of(score: float | None, policy: Policy) -> Label:
     """The word for a calibrated score."""
     if score is None:
@@ -199,40 +192,6 @@ def refusals(quality: Quality, frames_scored: int, policy: Policy) -> tuple[Reas
         Reason.PROFILE: quality.frontality < policy.min_frontality,
     }
     return tuple(reason for reason, holds in faults.items() if holds)
-
-
-# Tracks across segments.
-
-
-def _joined(state: StreamState, segment: Segment, seen: Observation) -> tuple[dict[int, TrackState], int]:
-    """Tracklet index to the track it goes on with, or to a new one; and the next track's number."""
-    candidates = [] if _cut_before(state, seen) else list(state.tracks)
-    arrivals = [tracklet for tracklet in seen.tracklets if not tracklet.after_cut]
-    candidates = [
-        track
-        for track in candidates
-        if arrivals and segment.start_ms + arrivals[0].start_ms - track.seen_ms <= FORGET_MS
-    ]
-    pairs = match(
-        np.array([track.box for track in candidates], np.float32).reshape(-1, 4),
-        np.array([tracklet.first_box for tracklet in arrivals], np.float32).reshape(-1, 4),
-    )
-    known = {arrivals[found].index: candidates[place] for place, found in pairs}
-    number = state.next_track
-    for tracklet in seen.tracklets:
-        if tracklet.index not in known:
-            known[tracklet.index] = TrackState(f"face-{number}", tracklet.first_box, segment.start_ms)
-            number += 1
-    return known, number
-
-
-def _cut_before(state: StreamState, seen: Observation) -> bool:
-    if not state.closing or not seen.opening:
-        return False
-    before, now = (
-        np.frombuffer(bytes.fromhex(luma), np.uint8).astype(np.float32) for luma in (state.closing, seen.opening)
-    )
-    return len(before) != len(now) or float(np.abs(now - before).mean()) > CUT_LUMA
 
 
 # One face.
@@ -330,14 +289,6 @@ def _provenance(segment: Segment, label: Label) -> Provenance:
 # Memory.
 
 
-def _others(state: StreamState, here: list[TrackState], now_ms: int) -> tuple[list[TrackState], list[TrackState]]:
-    """Faces that are not in this segment: those that are still remembered, and those that are forgotten now."""
-    seen = {track.track_id for track in here}
-    others = [track for track in state.tracks if track.track_id not in seen]
-    away = [track for track in others if now_ms - track.seen_ms <= FORGET_MS]
-    return away, [track for track in others if now_ms - track.seen_ms > FORGET_MS]
-
-
 def _remember(
     state: StreamState,
     segment: Segment,
@@ -361,7 +312,3 @@ def _remember(
         tracks=tracks,
         closing=seen.closing,
     )
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scanner.core.errors import SettingsError
-from scanner.wire import LARGEST_STREAM_ID_BYTES
+from scanner.headers import LARGEST_STREAM_ID_BYTES
 
 _NAMED = re.compile(r"(?P<name>[^=:/?#]+(?:/[^=:?#]+)?)=(?P<url>.+)")
 

@@ -22,8 +22,8 @@ from scanner.bus.broker import LocalBroker
 from scanner.bus.kafka import KafkaBus, KafkaConfig
 from scanner.cli.app import main
 from scanner.core.errors import SegmentInvalidError
+from scanner.core.identity import identity
 from scanner.core.types import Alert, Edge, Label, Mode, ModelRef, Provenance, Segment, Tally, Verdict
-from scanner.core.verdict import identity
 from scanner.letters import DeadLetter, deadletter_record
 from scanner.ports import Delivery, Record
 from scanner.testing import draw_video

@@ -21,6 +21,7 @@ from scanner.core.errors import (
     SettingsError,
 )
 from scanner.core.types import ClipSpec, Mode
+from scanner.headers import LARGEST_NUMBER
 from scanner.inference.card import models_root, read_card
 from scanner.media.protocol import Fields, ProtocolError
 from scanner.media.sighted import clip_from, observation_from
@@ -67,8 +68,8 @@ def test_headers_of_segments(
         assert_one_line(error)
     else:
         assert segment.stream_id.encode() == key
-        assert 0 <= segment.sequence <= wire.LARGEST_NUMBER
-        assert 0 <= segment.start_ms <= wire.LARGEST_NUMBER
+        assert 0 <= segment.sequence <= LARGEST_NUMBER
+        assert 0 <= segment.start_ms <= LARGEST_NUMBER
         assert segment.payload or segment.claim or segment.end_of_stream
 
 
@@ -105,7 +106,7 @@ def test_headers_of_dead_letters(headers: list[tuple[str, bytes]]) -> None:
     except ScannerError as error:
         assert_one_line(error)
     else:
-        assert told.source.offset <= wire.LARGEST_NUMBER
+        assert told.source.offset <= LARGEST_NUMBER
 
 
 @pytest.fixture(scope="module")

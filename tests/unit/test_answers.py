@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.core.answers import Answer, Identity, Kind, Proving, Question
+from scanner.core.identity import identity
 from scanner.core.types import Mode
-from scanner.core.verdict import identity
 
 
 def question(offset: int, sequence: int | None = None, *, stream: str = "cam", partition: int = 0, **more) -> Question:
