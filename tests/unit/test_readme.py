@@ -12,6 +12,7 @@ from scanner.settings import load, origins
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text("utf-8")
+SETTINGS = (ROOT / "scanner" / "SETTINGS.md").read_text("utf-8")
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +21,7 @@ def _alone(monkeypatch, tmp_path):
 
 
 def test_every_setting_is_listed_with_its_default_and_meaning() -> None:
-    table = TEXT.partition("| setting | default | meaning |")[2]
+    table = SETTINGS.partition("| setting | default | meaning |")[2]
     listed = re.findall(r"^\| `(\w+\.\w+)` \| (.*?) \| (.*) \|$", table, re.MULTILINE)
     real = []
     for name, value, _, meaning in origins(load()):
@@ -41,6 +42,10 @@ def test_every_verb_is_mentioned() -> None:
 def test_links_inside_the_repository_lead_somewhere() -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", TEXT):
         assert (ROOT / target).exists(), target
+    titles = re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)
+    headings = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+    for anchor in re.findall(r"\]\(#([^)]+)\)", TEXT):
+        assert anchor in headings, anchor
 
 
 def test_the_figures_of_the_models_are_those_on_their_cards() -> None:
