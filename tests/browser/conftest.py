@@ -6,6 +6,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,9 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture
-def served(tmp_path) -> Iterator[Any]:
-    """A desk with the address it listens on."""
+@contextmanager
+def serving_desk(folder: Path, **more: Any) -> Iterator[Any]:
+    """A desk with the address it listens on; `more` settings."""
     from desks import Desk
 
     from scanner.assembly.bus import topic_plans
@@ -41,20 +42,36 @@ def served(tmp_path) -> Iterator[Any]:
     from scanner.dashboard.serve import serving, site_for
     from scanner.settings import load
 
-    accounts = Accounts(tmp_path / "users.json")
+    accounts = Accounts(folder / "users.json")
     accounts.add("ana", Role.REVIEWER, PASSWORD)
     accounts.add("root", Role.ADMIN, PASSWORD)
-    own = {"dashboard.users_file": str(tmp_path / "users.json"), "dashboard.runs": str(tmp_path / "runs")}
-    settings = load(flags={"dashboard.port": 0, **own})
+    own = {"dashboard.users_file": str(folder / "users.json"), "dashboard.runs": str(folder / "runs")}
+    settings = load(flags={"dashboard.port": 0, **own, **more})
     bus = MemoryBus()
     bus.create(topic_plans(settings))
     site = site_for(settings, bus, accounts)
     with serving(settings, site) as address:
         desk = Desk(bus, site, None)
         desk.address = address
-        desk.runs = tmp_path / "runs"
+        desk.runs = folder / "runs"
         yield desk
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("dashboard")]
+
+
+@pytest.fixture
+def served(tmp_path) -> Iterator[Any]:
+    with serving_desk(tmp_path) as desk:
+        yield desk
+
+
+@pytest.fixture
+def served_with_provider(tmp_path) -> Iterator[Any]:
+    """One where people may sign in with an OpenID Connect provider, which is its `issuer`."""
+    from issuers import provided, providing
+
+    with providing() as issuer, serving_desk(tmp_path, **provided(issuer)) as desk:
+        desk.provider = issuer
+        yield desk
 
 
 @pytest.fixture
