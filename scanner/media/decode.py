@@ -140,10 +140,12 @@ class Decoder:
         full_range = _PLANAR.get(frame.format.name, frame.color_range == _FULL_RANGE)
         standard = _standard(frame)
         planar = _planar(frame)
+        y, u, v = planar.planes
+        width, height = -(-planar.width // 2), -(-planar.height // 2)
         picture = Picture(
-            y=_plane(planar.planes[0], planar.width, planar.height),
-            u=_plane(planar.planes[1], -(-planar.width // 2), -(-planar.height // 2)),
-            v=_plane(planar.planes[2], -(-planar.width // 2), -(-planar.height // 2)),
+            y=_plane(y, planar.width, planar.height),
+            u=_plane(u, width, height),
+            v=_plane(v, width, height),
             matrix=rgb_matrix(standard, full_range=full_range or frame.color_range == _FULL_RANGE),
         ).rotated(round(frame.rotation / 90))
         self.width, self.height = picture.width, picture.height
