@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing and runs every check and test but the marked ones (gpu, training, soak, bench).
+# Installs what is missing and runs every check and test but the marked ones (gpu, training, soak, bench), a file a
+# process and two at once: most of the time somebody waits for a broker. `deploy/test.sh -n 0 PATH…` runs one alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export VENV=${VENV:-.venv}
@@ -9,4 +10,4 @@ bin=$VENV/bin
 "$bin/ruff" format --check .
 "$bin/mypy"
 "$bin/lint-imports"
-"$bin/pytest" "$@"
+"$bin/pytest" --numprocesses 2 --dist loadfile "$@"

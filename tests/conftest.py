@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
+import time
 import warnings
 from collections.abc import Iterator
 
@@ -37,6 +39,16 @@ def _logs_of_its_own() -> Iterator[None]:
     """A verb that ran inside the test run leaves logs behind that go to its own, closed stderr."""
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_client_of_kafka_stays() -> Iterator[None]:
+    """A client that nobody closed asks for its broker for ever, and throws dice while other tests count on them."""
+    yield
+    until = time.monotonic() + 30
+    while left := [thread.name for thread in threading.enumerate() if thread.name.startswith("kafka-")]:
+        assert time.monotonic() < until, f"left behind: {left}"
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,13 @@ PAUSES_S = (0.5, 1.0, 2.0, 5.0)
 _LOOK_S = 0.1
 
 
-def insisted(ask: Callable[[], T], stop: threading.Event, turn: Callable[[], None] = lambda: None) -> T | None:
+def insisted(
+    ask: Callable[[], T],
+    stop: threading.Event,
+    turn: Callable[[], None] = lambda: None,
+    *,
+    close: Callable[[T], object],
+) -> T | None:
     """What `ask` returns, however long the broker stays away; None when told to stop before.
 
     An attempt may wait for its whole deadline, and kafka-python cannot be interrupted: it runs on a thread of its own,
@@ -29,6 +35,7 @@ def insisted(ask: Callable[[], T], stop: threading.Event, turn: Callable[[], Non
 
     Args:
         turn: called all the time, as a sign of life.
+        close: takes what an attempt that was left alone brings all the same; on that attempt's thread.
 
     Raises:
         ScannerError: every one that `ask` raises but BrokerUnavailableError.
@@ -39,6 +46,7 @@ def insisted(ask: Callable[[], T], stop: threading.Event, turn: Callable[[], Non
         while not attempt.over.wait(_LOOK_S):
             turn()
             if stop.is_set():
+                attempt.leave(close)
                 return None
         try:
             answer = attempt.outcome()
@@ -62,6 +70,8 @@ class _Attempt(Generic[T]):
         self._ask = ask
         self._answer: list[T] = []
         self._error: BaseException | None = None
+        self._close: Callable[[T], object] | None = None
+        self._settling = threading.Lock()
         threading.Thread(target=self._run, name="asking the broker", daemon=True).start()
 
     def outcome(self) -> T:
@@ -69,9 +79,23 @@ class _Attempt(Generic[T]):
             raise self._error
         return self._answer[0]
 
+    def leave(self, close: Callable[[T], object]) -> None:
+        """Nobody waits for it any more."""
+        with self._settling:
+            self._close = close
+            came = self._answer.copy()
+        for answer in came:
+            close(answer)
+
     def _run(self) -> None:
         try:
-            self._answer.append(self._ask())
+            answer = self._ask()
+            with self._settling:
+                close = self._close
+                if close is None:
+                    self._answer.append(answer)
+            if close is not None:
+                close(answer)
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
             self._error = error
         finally:

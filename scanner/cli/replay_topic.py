@@ -65,7 +65,9 @@ def publish_archive(items: Sequence[Item], settings: Settings, order: Order, spe
         left = [item for item in items if item.stream_id not in journal.done]
         streams = {str(Path(item.place)): item for item in left}
         plan = _reading(replace(plan_of(settings, speed, loop=False), topic=topic), streams, settings, order)
-        reached = insisted(lambda: (bus.publisher(), _on_topic(bus, topic, journal)), stop)
+        reached = insisted(
+            lambda: (bus.publisher(), _on_topic(bus, topic, journal)), stop, close=lambda late: late[0].close()
+        )
         if reached is None:
             return _total(items, journal, before, topic, began_s)
         publisher, after = reached

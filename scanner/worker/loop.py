@@ -84,7 +84,8 @@ class Worker:
     def _belong(self, stop: threading.Event, lookers: ThreadPoolExecutor) -> None:
         """One membership, as soon as there is a broker to have it with."""
         topics, group = self._rules.topics.asked, self._rules.group
-        subscription = insisted(partial(self._bus.subscribe, topics, group, self), stop, self._metrics.pulse.turn)
+        asked = partial(self._bus.subscribe, topics, group, self)
+        subscription = insisted(asked, stop, self._metrics.pulse.turn, close=lambda late: late.close())
         if subscription is None:
             return
         try:

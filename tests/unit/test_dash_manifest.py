@@ -126,7 +126,7 @@ def test_of_several_periods_the_longest_finished_one_is_taken_and_live_the_last_
         (b"no xml", "not a DASH manifest"),
         (mpd("", 'mediaPresentationDuration="soon"'), "the duration 'soon'"),
         (mpd(video(template("", '<SegmentTimeline><S d="0"/></SegmentTimeline>'))), "a piece of 0 ticks"),
-        (mpd(video(template("", '<SegmentTimeline><S d="1" r="999999999"/></SegmentTimeline>'))), "more than 262144"),
+        (mpd(video(template("", '<SegmentTimeline><S d="1" r="999999999"/></SegmentTimeline>'))), "more than 131072"),
         (mpd(video('<SegmentTemplate duration="1"/>')), "names no media"),
         (mpd(video(template('duration="many"'))), "cannot be understood"),
         (mpd(""), "no video"),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from urllib.parse import urljoin
 from xml.etree.ElementTree import Element
 
 from scanner.core.errors import MediaError
 
-_MOST_PIECES = 2**18  # six days of two seconds
+_MOST_PIECES = 2**17  # three days of two seconds
+_LAST_PIECES = 256  # of a live presentation, which may list all of its day
 _LOOK_BACK_S = 60.0  # of a live presentation with a count that does not say how long its pieces stay
 _PLACE = re.compile(r"\$(RepresentationID|Number|Time|Bandwidth|)(?:%0(\d{1,2})d)?\$")
 
@@ -115,14 +117,14 @@ def _listed(scope: Scope, listed: Element) -> tuple[Part | None, list[Piece]]:
     ]
 
 
-def _times(scope: Scope) -> Iterator[tuple[int, int, float]]:
-    """Place, start in ticks and length of each piece that can be had."""
+def _times(scope: Scope) -> list[tuple[int, int, float]]:
+    """Place, start in ticks and length of each piece that can be had; of a live presentation, of the last ones."""
     scale = int(scope.told.get("timescale", "1"))
-    found = _counted(scope, scale) if scope.line is None else _lined(scope, scope.line, scale)
-    for count, (place, start, ticks) in enumerate(found):
-        if count >= _MOST_PIECES:
-            raise MediaError(f"a DASH manifest with more than {_MOST_PIECES} pieces")
-        yield place, start, ticks / scale
+    listed = _counted(scope, scale) if scope.line is None else _lined(scope, scope.line, scale)
+    found = list(islice(listed, _MOST_PIECES + 1))
+    if len(found) > _MOST_PIECES:
+        raise MediaError(f"a DASH manifest with more than {_MOST_PIECES} pieces")
+    return [(place, start, ticks / scale) for place, start, ticks in found[-_LAST_PIECES * scope.live :]]
 
 
 def _lined(scope: Scope, line: Element, scale: int) -> Iterator[tuple[int, int, int]]:
