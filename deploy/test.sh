@@ -10,4 +10,4 @@ bin=$VENV/bin
 "$bin/ruff" format --check .
 "$bin/mypy"
 "$bin/lint-imports"
-"$bin/pytest" --numprocesses 2 --dist loadfile "$@"
+"$bin/pytest" --numprocesses 2 --dist loadfile --no-loadscope-reorder "$@"
