@@ -66,6 +66,8 @@ class Worker:
         self._ledger = Ledger()
         self._streams = Streams()
         self._last_commit_s = 0.0
+        self._away = False
+        """whether the last commit found no broker"""
 
     def run(self, stop: threading.Event) -> None:
         """Works until `stop` is set, then finishes what was begun, commits and leaves.
@@ -187,7 +189,9 @@ class Worker:
             return
         except BrokerUnavailableError as error:
             log.warning("commit_failed", error=str(error), segments=len(payment.debts))
+            self._away = True
             return  # still owed: the next round commits the same again
+        self._away = False
         self._ledger.paid(payment)
         self._note(payment)
 
@@ -251,18 +255,22 @@ class Worker:
             raise WorkerStuckError(f"partition {place[1]} of {place[0]} stands still whatever is tried")
 
     def _drain(self, subscription: Subscription) -> None:
-        """Finishes what is being looked at, within the budget; the rest is delivered again to somebody else."""
+        """Finishes what is being looked at, within the budget; the rest is delivered again to somebody else.
+
+        A broker that is away is not waited for: it would hear of nothing that is finished now.
+        """
         deadline = time.monotonic() + self._rules.drain_s
         subscription.pause(self._streams.places)
         self._streams.hand_back(begun=False)
-        while not self._streams.idle:
+        while not self._streams.idle and not self._away:
             if time.monotonic() > deadline:
                 log.warning("drain_budget_spent", segments_handed_back=len(self._ledger))
                 break
             self._judge()
             self._commit(subscription)
             time.sleep(0.01)
-        self._commit(subscription)
+        if not self._away:
+            self._commit(subscription)
         log.info("worker_drained", segments_handed_back=len(self._ledger))
 
     # Partitions come and go, on this same thread, inside poll.

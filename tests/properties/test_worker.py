@@ -17,7 +17,7 @@ from scripted import SPEC, ScriptedObserver, pipeline
 
 from scanner import letters, wire
 from scanner.bus.memory import MemoryBus
-from scanner.core.errors import ClaimUnavailableError, InferenceError, WorkerStuckError
+from scanner.core.errors import BrokerUnavailableError, ClaimUnavailableError, InferenceError, WorkerStuckError
 from scanner.core.types import Claim, Mode, Reason, Segment, StreamState
 from scanner.core.verdict import Calibration, Judge, Policy
 from scanner.inference.batcher import Batcher
@@ -230,6 +230,45 @@ def test_two_workers_share_the_work_and_say_the_same() -> None:
     places, facts = answers(shared)
     assert len(places) == 20
     assert facts == answers(alone)[1]
+
+
+class SilentMember:
+    """Nobody hears its commits."""
+
+    def __init__(self, member, heard):
+        self._member, self.commits, self._heard = member, 0, heard
+
+    def commit(self, outputs, offsets):
+        self.commits += 1
+        self._heard.set()
+        raise BrokerUnavailableError("away")
+
+    def __getattr__(self, name):
+        return getattr(self._member, name)
+
+
+def test_who_is_told_to_stop_does_not_ask_again_for_a_broker_that_is_away() -> None:
+    bus, stop, heard, members = published(["good"] * 4, 1), threading.Event(), threading.Event(), []
+
+    class Silent:
+        def subscribe(self, *asked):
+            members.append(SilentMember(bus.subscribe(*asked), heard))
+            return members[-1]
+
+        def __getattr__(self, name):
+            return getattr(bus, name)
+
+    rules = Rules(TOPICS, "group", None, lookers=2, commit_interval_s=1.0, drain_s=60)
+    with pipeline() as parts:
+        worker = Worker(Silent(), parts, None, Metrics(CollectorRegistry()), rules)
+        thread = threading.Thread(target=worker.run, args=(stop,))
+        thread.start()
+        assert heard.wait(20)
+        stop.set()
+        thread.join(10)
+    assert not thread.is_alive()
+    assert members[0].commits == 1
+    assert lag(bus)
 
 
 class AwayStore:
