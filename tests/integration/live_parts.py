@@ -11,7 +11,6 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-import pytest
 from prometheus_client import CollectorRegistry
 
 from scanner.bus.memory import MemoryBus
@@ -62,8 +61,7 @@ class MoodyPublisher:
         self._inner.close()
 
 
-@pytest.fixture
-def bus() -> MoodyBus:
+def moody_bus() -> MoodyBus:
     bus = MoodyBus()
     bus.create({TOPIC: TopicPlan(3)})
     return bus

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import av
 import pytest
-from live_parts import MoodyBus, assert_no_number_twice, bus, encoder, ingesting, on_topic, wait_until
+from live_parts import MoodyBus, assert_no_number_twice, encoder, ingesting, on_topic, wait_until
 from media_servers import Web
 
 from scanner.core.types import Segment
 from scanner.ingest import SourceSpec, source_of
 from scanner.testing import draw_video
 
-__all__ = ["bus"]
 LIVE = ("-f", "dash", "-seg_duration", "1", "-window_size", "6", "-extra_window_size", "6", "-target_latency", "3")
 
 

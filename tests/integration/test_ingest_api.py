@@ -16,7 +16,6 @@ import pytest
 from live_parts import (
     MoodyBus,
     assert_no_number_twice,
-    bus,
     encoder,
     free_port,
     ingesting,
@@ -29,7 +28,6 @@ from scanner.ingest import source_of
 from scanner.ingest.api import Api
 from scanner.testing import draw_video
 
-__all__ = ["bus"]
 TOKEN = "correct horse battery staple"
 
 

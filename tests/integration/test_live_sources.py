@@ -18,7 +18,6 @@ from live_parts import (
     RULES,
     MoodyBus,
     assert_no_number_twice,
-    bus,
     encoder,
     free_port,
     ingesting,
@@ -29,8 +28,6 @@ from live_parts import (
 from scanner.core.types import Segment
 from scanner.ingest import SourceSpec, source_of
 from scanner.testing import draw_video
-
-__all__ = ["bus"]
 
 
 def pushed(bus: MoodyBus, spool: Path, url: str, *form: str) -> list[Segment]:

@@ -17,13 +17,12 @@ from threading import Event, Thread
 
 import av
 import pytest
-from live_parts import RULES, MoodyBus, bus, encoder, free_port, ingesting, on_topic, wait_until
+from live_parts import RULES, MoodyBus, encoder, free_port, ingesting, on_topic, wait_until
 
 from scanner.core.types import Segment
 from scanner.ingest import source_of
 from scanner.testing import draw_video
 
-__all__ = ["bus"]
 WRAPS_S = 2**33 / 90_000  # MPEG-TS counts in 33 bits of a 90 kHz clock: 26.5 hours
 LABEL = '{"Label":"1","ContentProducer":"somebody","ProduceID":"7"}'
 

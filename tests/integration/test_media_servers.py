@@ -15,7 +15,6 @@ import pytest
 from live_parts import (
     MoodyBus,
     assert_no_number_twice,
-    bus,
     encoder,
     free_port,
     ingesting,
@@ -27,7 +26,6 @@ from media_servers import Island, Nginx, RtspServer
 from scanner.core.types import Segment
 from scanner.ingest import Ingest, SourceSpec, source_of
 
-__all__ = ["bus"]
 pytestmark = pytest.mark.live
 
 
