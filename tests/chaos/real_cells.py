@@ -76,7 +76,7 @@ class Mourning:
 def celled(chance: float, lost: frozenset[tuple[str, int]] = frozenset()) -> Iterator[Pipeline]:
     """Real cells, each of which is killed during a segment with this chance."""
     DoomedCell.chance = chance
-    pool.Cell = DoomedCell  # type: ignore[misc]
+    pool.Cell = DoomedCell  # type: ignore[misc]  # a class takes the place of a class
     fake = FakeModel(PLAN.spec)
     judge = Judge(Policy(), Calibration(null_bound=0.3), fake.ref)
     with pool.CellPool(1, PLAN) as cells, Batcher(fake) as batcher:

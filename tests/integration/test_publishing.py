@@ -81,7 +81,10 @@ def test_live_speed_sends_a_segment_when_it_would_be_complete(bus: MemoryBus, cl
     #  sent              0.25 s     0.5 s      0.75 s
     began, at = time.monotonic(), []
     plan = replace(PLAN, speed=4.0)
-    told = lambda _: at.append(time.monotonic() - began)  # noqa: E731
+
+    def told(_: object) -> None:
+        at.append(time.monotonic() - began)
+
     list(publish_all([Input(clip, "cam")], plan, bus.publisher(), NOWHERE, Event(), at_once=1, told=told))
     assert all(expected <= actual < expected + 1.5 for actual, expected in zip(at, (0.25, 0.5, 0.75), strict=True))
     captured = [segment.captured_at_ms for segment in published(bus)["cam"]]

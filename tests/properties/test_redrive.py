@@ -59,7 +59,7 @@ def work(bus: MemoryBus, observer=None, largest_record_bytes: int = 10**6) -> No
         thread.join(10)
 
 
-def driven(bus: MemoryBus, wanted: Wanted = Wanted(), *, dry: bool = False) -> list[Fate]:  # noqa: B008
+def driven(bus: MemoryBus, wanted: Wanted = Wanted(), *, dry: bool = False) -> list[Fate]:  # noqa: B008 - frozen
     fates: list[Fate] = []
     redrive(bus, TOPICS, letters(bus, TOPICS, wanted), dry=dry, told=lambda _, fate: fates.append(fate))
     return fates
