@@ -17,7 +17,7 @@ from kafka.structs import MemberState
 
 
 def keep_joins(consumer: KafkaConsumer) -> None:
-    """To be called before the first poll. Touches private names: they are held by tests/contract/test_bus.py."""
+    """To be called before the first poll. Touches private names: they are held by tests/contract."""
     consumer._coordinator.__class__ = _Coordinator  # noqa: SLF001 - no public way to choose it
 
 
