@@ -269,8 +269,13 @@ class Pulse:
         self._turned_s = monotonic()
 
     @property
+    def still_s(self) -> float:
+        """How long the loop has not gone round."""
+        return monotonic() - self._turned_s
+
+    @property
     def alive(self) -> bool:
-        return monotonic() - self._turned_s < self._patience_s
+        return self.still_s < self._patience_s
 
     @property
     def ready(self) -> bool:

@@ -39,6 +39,7 @@ def worker(
 
     from scanner.assembly.bus import kafka_bus
     from scanner.assembly.scan import assembled, tracing_of, worker_of
+    from scanner.cli.leaving import leave_unheard
     from scanner.telemetry import Metrics, serve_metrics
 
     chosen = settings_from(
@@ -56,6 +57,7 @@ def worker(
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: stop.set())
     metrics = Metrics()
+    leave_unheard(stop, metrics.pulse, chosen.kafka.bootstrap_servers)
     with tracing_of(chosen) as tracing, assembled(chosen, shadow=chosen.worker.shadow_model) as parts:
         structlog.get_logger().info(
             "worker_started",

@@ -268,6 +268,7 @@ class Worker:
                 break
             self._judge()
             self._commit(subscription)
+            self._metrics.pulse.turn()
             time.sleep(0.01)
         if not self._away:
             self._commit(subscription)
