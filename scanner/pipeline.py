@@ -58,6 +58,8 @@ class Pipeline:
     hold: Callable[[float], float] | None = None
     """waits between two clips while others need the machine more; told how long this look was held so far, it says for
     how long it was now (seconds)"""
+    stepwise: Observer | None = None
+    """what observes for looks that are held: it stands still when they do; None: the observer of all"""
 
     def look(self, segment: Segment, mode: Mode) -> Look:
         """Observes and scores. Raises MediaError, CellLostError or InferenceError."""
@@ -65,7 +67,8 @@ class Pipeline:
             # A bare end of stream: there is nothing to decode.
             return Look(segment, nothing_seen(mode), (), Timing(), shadow=() if self.shadow else None)
         began = time.monotonic()
-        sighting = self.observer.observe(segment, mode)
+        observer = self.stepwise if self.hold and self.stepwise else self.observer
+        sighting = observer.observe(segment, mode)
         glance = self.shadow.glance() if self.shadow else None
         waiting: list[Future[Scored]] = []
         pictures: list[Pixels] = []

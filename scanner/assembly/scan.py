@@ -89,7 +89,9 @@ def assembled(settings: Settings, witness: Witness | None = None, shadow: str | 
             if second is not None:
                 ahead = Batcher(second, ahead=SHADOW_AHEAD, leave_s=SHADOW_LEAVE_S, buffer=second.buffer, **shape)
                 beside = Shadow(stack.enter_context(ahead), judge_of(settings, second))
-            pipeline = Pipeline(cells, batcher, judge_of(settings, model), witness, shadow=beside)
+            pipeline = Pipeline(
+                cells, batcher, judge_of(settings, model), witness, shadow=beside, stepwise=cells.stepwise()
+            )
             yield Assembled(pipeline, cells, model, device, count)
 
 

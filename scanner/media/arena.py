@@ -13,6 +13,7 @@ import numpy as np
 from scanner.core.types import ClipSpec, Pixels
 
 SLOTS = 4  # one that the parent reads, three ahead; more held memory and gained nothing
+STEPWISE = 2  # of them, where a cell is to stop soon after its reader
 
 
 class Arena:

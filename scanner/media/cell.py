@@ -80,8 +80,8 @@ class Cell:
         self.layers = tuple(Layer(layer).value for layer in layers)
         self.at_rest = True
 
-    def clips(self, segment: Segment, mode: Mode) -> Iterator[Clip]:
-        """Clips as they are cut; then returns the observation.
+    def clips(self, segment: Segment, mode: Mode, slots: int = SLOTS) -> Iterator[Clip]:
+        """Clips as they are cut, one less than `slots` of them ahead; then returns the observation.
 
         A generator's value cannot be typed through `yield from` and a Protocol, so the observation is left in
         `observation`. Raises MediaError or ProtocolError.
@@ -91,7 +91,7 @@ class Cell:
         channel = self.child.channel
         self.at_rest, self.spent = False, {}
         channel.allow(self.plan.patience_s)
-        channel.tell({"mode": mode.value, "size": len(segment.payload)}, segment.payload)
+        channel.tell({"mode": mode.value, "size": len(segment.payload), "slots": slots}, segment.payload)
         shown: set[int] = set()
         for _ in range(_MOST_CLIPS):
             said = Fields(channel.hear())

@@ -14,9 +14,11 @@ from typing import Self
 
 from scanner.core.errors import CellLostError, Disposition, ScannerError, Stage
 from scanner.core.types import Clip, ClipSpec, Mode, Observation, Segment
+from scanner.media.arena import SLOTS, STEPWISE
 from scanner.media.cell import Cell, CellPlan
 from scanner.media.protocol import OverdueError, ProtocolError
 from scanner.meter import of_cells
+from scanner.ports import Observer
 
 SPARES = 1  # started ahead: a lost cell is replaced at once, not after the 2 s that a start takes
 STARTUP_S = 60.0  # 2 s on an idle machine; many times that on a loaded one with cold disks
@@ -67,6 +69,10 @@ class CellPool:
     def observe(self, segment: Segment, mode: Mode) -> CellSighting:
         """Nothing happens before the first clip is asked for."""
         return CellSighting(self, segment, mode)
+
+    def stepwise(self) -> Observer:
+        """The same cells, but at most one clip ahead of their reader: where it stands still, so do they."""
+        return _Stepwise(self)
 
     def ready(self) -> tuple[str, ...]:
         """Waits for a cell to be ready; the layers that confine it. Raises CellsUnavailableError."""
@@ -208,13 +214,26 @@ class CellPool:
             self._changed.notify_all()
 
 
+class _Stepwise:
+    """See CellPool.stepwise; whose cells they are closes them."""
+
+    def __init__(self, pool: CellPool) -> None:
+        self._pool = pool
+
+    def observe(self, segment: Segment, mode: Mode) -> CellSighting:
+        return CellSighting(self._pool, segment, mode, STEPWISE)
+
+    def close(self) -> None: ...
+
+
 class CellSighting:
     """A segment in a cell of the pool, from the first clip asked for to the last one taken."""
 
-    def __init__(self, pool: CellPool, segment: Segment, mode: Mode) -> None:
+    def __init__(self, pool: CellPool, segment: Segment, mode: Mode, slots: int = SLOTS) -> None:
         self._pool = pool
         self._segment = segment
         self._mode = mode
+        self._slots = slots
         self._observation: Observation | None = None
 
     def clips(self) -> Iterator[Clip]:
@@ -222,7 +241,7 @@ class CellSighting:
         cell = self._pool.take()
         since = monotonic()
         try:
-            yield from cell.clips(self._segment, self._mode)
+            yield from cell.clips(self._segment, self._mode, self._slots)
             self._observation = cell.observation
         except ProtocolError as cause:
             raise self._pool.loss(cell, self._segment, cause, monotonic() - since) from cause

@@ -10,7 +10,7 @@ from importlib import import_module
 from scanner.core.clips import Pace
 from scanner.core.errors import MediaError
 from scanner.core.types import Clip, ClipSpec, Mode
-from scanner.media.arena import SLOTS, Arena
+from scanner.media.arena import Arena
 from scanner.media.demux import Limits
 from scanner.media.hardware import try_decoder
 from scanner.media.observe import SegmentObserver
@@ -102,7 +102,7 @@ class Cell:
         if "release" in order:
             return
         payload = bytes(self._channel.take(order["size"]))
-        self._free = list(range(SLOTS))
+        self._free = list(range(order["slots"]))
         sighting = self._observe(payload, Mode(order["mode"]))
         before = of_cells()
         try:

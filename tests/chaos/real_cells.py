@@ -40,11 +40,11 @@ class DoomedCell(Cell):
 
     chance = 0.0
 
-    def clips(self, segment: Segment, mode: Mode) -> Iterator[Clip]:
+    def clips(self, segment: Segment, mode: Mode, *more: int) -> Iterator[Clip]:
         point = random.choice(POINTS) if random.random() < self.chance else None
         if point == "looking":
             threading.Timer(random.uniform(0, LOOK_S), self._die, (segment, point)).start()
-        for clip in super().clips(segment, mode):
+        for clip in super().clips(segment, mode, *more):
             if point == "shown":
                 self._die(segment, point)
                 point = None

@@ -45,6 +45,7 @@ class Desk:
     bus: MemoryBus
     gate: Gate
     registry: CollectorRegistry
+    stepwise: Gate | None = None
 
     def publish(self, topic: str, stream: str, count: int, *, first: int = 0, **more: int) -> None:
         for sequence in range(first, first + count):
@@ -82,7 +83,13 @@ def working(place: Desk, lookers: int = 2, **more: float) -> Iterator[None]:
     def run() -> None:
         with pipeline() as parts:
             try:
-                Worker(place.bus, replace(parts, observer=place.gate), None, Metrics(place.registry), rules).run(stop)
+                Worker(
+                    place.bus,
+                    replace(parts, observer=place.gate, stepwise=place.stepwise),
+                    None,
+                    Metrics(place.registry),
+                    rules,
+                ).run(stop)
             except BaseException as error:  # noqa: BLE001 – told below
                 failures.append(error)
 
@@ -196,6 +203,17 @@ def test_an_archive_that_is_looked_at_stands_still_while_a_live_segment_is() -> 
             time.sleep(0.005)
         cinema.cut.set()
         place.until(2)
+
+
+def test_what_observes_archives_stands_still_with_them_and_what_observes_live_streams_does_not() -> None:
+    place = desk()
+    place.stepwise = Gate(opened=place.gate.opened)
+    place.gate.opened.set()
+    place.publish(TOPICS.archive, "film", 2)
+    place.publish(TOPICS.segments, "cam", 2)
+    with working(place):
+        place.until(4)
+    assert (place.gate.seen, place.stepwise.seen) == (["cam"] * 2, ["film"] * 2)
 
 
 def test_archives_are_covered_in_full_and_never_shed_and_live_streams_are_not() -> None:
