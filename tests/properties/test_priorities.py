@@ -107,12 +107,12 @@ def working(place: Desk, lookers: int = 2, **more: float) -> Iterator[None]:
 
 def test_live_segments_pass_an_archive_that_came_before_them() -> None:
     place = desk()
-    place.publish(TOPICS.archive, "film", 200)
+    place.publish(TOPICS.archive, "film", 100)
     for number in range(20):
         place.publish(TOPICS.segments, f"cam-{number}", 1)
     place.gate.opened.set()
     with working(place):
-        place.until(220)
+        place.until(120)
     last = max(place.gate.seen.index(f"cam-{number}") for number in range(20))
     # All were there when it began: before the last live one, archives had the looks begun before it was known of.
     assert place.gate.seen[:last].count("film") < 30
