@@ -93,11 +93,12 @@ class Gated(Mean):
 
     def __init__(self) -> None:
         super().__init__()
-        self.gate = threading.Event()
+        self.gate, self.begun = threading.Event(), threading.Event()
         self.scored: list[float] = []
 
     def score(self, clips):
-        self.gate.wait(5)
+        self.begun.set()
+        self.gate.wait(20)
         scores = super().score(clips)
         self.scored += scores.logits.tolist()
         return scores
@@ -108,6 +109,7 @@ def test_urgent_clips_pass_those_that_came_before_them(size: int) -> None:
     model = Gated()
     with Batcher(model, size=size, threads=1, ahead=5, wait_ms=1) as batcher:
         early = [batcher.submit(clip(value), urgent=False) for value in range(5 * size)]
+        assert model.begun.wait(5)
         late = [batcher.submit(clip(100 + value)) for value in range(size)]
         model.gate.set()
         for future in (*early, *late):
@@ -119,8 +121,9 @@ def test_an_urgent_clip_in_a_batch_that_waits_for_company_passes_full_ones() -> 
     model = Gated()
     with Batcher(model, size=2, threads=1, ahead=5, wait_ms=1) as batcher:
         early = [batcher.submit(clip(value), urgent=False) for value in range(8)]
+        assert model.begun.wait(5)
         alone = batcher.submit(clip(100))
-        time.sleep(0.02)
+        time.sleep(0.02)  # its batch has waited for company long enough
         model.gate.set()
         for future in (*early, alone):
             future.result(timeout=5)
@@ -133,8 +136,9 @@ def test_clips_that_are_not_urgent_leave_memory_for_one_that_is() -> None:
         early = [threads.submit(batcher.submit, clip(value), urgent=False) for value in range(4)]
         while sum(each.done() for each in early) < 2:
             time.sleep(0.001)
+        assert model.begun.wait(5)
         urgent = threads.submit(batcher.submit, clip(100))
-        assert urgent.result(timeout=1), "it is taken at once"
+        assert urgent.result(timeout=5), "it is taken at once: nothing is scored before the gate opens"
         assert sum(each.done() for each in early) == 2
         model.gate.set()
         assert urgent.result().result(timeout=5).score.logit == 100
