@@ -114,7 +114,7 @@ class Overview:
         if row.score is not None:
             self.bins[min(BINS - 1, int(row.score * BINS))] += 1
             _keep(self.highest, (row.score, -self.files, row), HIGHEST)
-        if row.took_ms:
+        if row.took_ms and not row.cached:
             _keep(self.slowest, (row.took_ms, -self.files, row), SLOWEST)
 
     @property

@@ -92,6 +92,11 @@ def test_names_and_reasons_are_shown_and_never_run(tmp_path: Path, hostile: str)
     assert "default-src &#39;none&#39;" in told
 
 
+def test_what_came_from_the_cache_is_not_among_what_took_longest(tmp_path: Path) -> None:
+    cached = Row("a.mp4", label="suspected", score=0.7, duration_ms=1000, segments=1, took_ms=3, cached=True)
+    assert "What took longest" not in page(tmp_path, [cached])
+
+
 def test_a_run_that_was_stopped_says_how_to_go_on(tmp_path: Path) -> None:
     assert "run the same command again" in page(tmp_path, [Row("a.mp4")], stopped=True)
     assert "run the same command again" not in page(tmp_path, [Row("a.mp4")])
