@@ -35,8 +35,13 @@ def clip(tmp_path_factory):
     return path
 
 
-def test_verdicts_and_the_summary_have_the_promised_shape(clip) -> None:
-    *verdicts, summary = lines(scanner("scan", clip))
+@pytest.fixture(scope="module")
+def scanned(clip):
+    return scanner("scan", clip)
+
+
+def test_verdicts_and_the_summary_have_the_promised_shape(clip, scanned) -> None:
+    *verdicts, summary = lines(scanned)
     assert [v["sequence"] for v in verdicts] == [0, 1]
     for verdict in verdicts:
         assert list(verdict) == VERDICT_KEYS
@@ -93,10 +98,9 @@ def test_a_gpu_that_was_asked_for_and_is_not_there_is_an_error(clip) -> None:
     assert done.stdout == b""
 
 
-def test_without_a_wish_the_run_says_which_device_it_took(clip) -> None:
-    assert (
-        " on cpu (" in scanner("scan", clip).stderr.decode() or " on cuda:0 (" in scanner("scan", clip).stderr.decode()
-    )
+def test_without_a_wish_the_run_says_which_device_it_took(scanned) -> None:
+    told = scanned.stderr.decode()
+    assert " on cpu (" in told or " on cuda:0 (" in told
 
 
 def test_a_wrong_setting_is_usage(tmp_path, clip) -> None:
