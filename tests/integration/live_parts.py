@@ -143,7 +143,7 @@ def on_topic(bus: MemoryBus, stream: str = "cam") -> list[Segment]:
     return [segment for segment in found if segment.stream_id == stream]
 
 
-def wait_until(met: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(met: Callable[[], bool], seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < until, "it never came"

@@ -51,12 +51,12 @@ def work(bus: MemoryBus, observer=None, largest_record_bytes: int = 10**6) -> No
         worker = Worker(bus, chosen, None, Metrics(CollectorRegistry()), rules)
         thread = threading.Thread(target=worker.run, args=(stop,))
         thread.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while any(bus.lag(TOPICS.segments, "group").values()):
             assert time.monotonic() < deadline
             time.sleep(0.005)
         stop.set()
-        thread.join(10)
+        thread.join(60)
 
 
 def driven(bus: MemoryBus, wanted: Wanted = Wanted(), *, dry: bool = False) -> list[Fate]:  # noqa: B008 - frozen

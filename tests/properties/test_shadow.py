@@ -79,12 +79,12 @@ def worked(bus: MemoryBus, script: Script | None, **more: float) -> CollectorReg
 
     thread = threading.Thread(target=run)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while thread.is_alive() and any(bus.lag(TOPICS.segments, "group").values()):
         assert time.monotonic() < deadline
         time.sleep(0.005)
     stop.set()
-    thread.join(15)
+    thread.join(60)
     assert not thread.is_alive()
     assert failures == []
     return registry
