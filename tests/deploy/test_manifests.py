@@ -58,11 +58,20 @@ def test_kubernetes_takes_every_manifest_of_its_own_kinds() -> None:
     assert checked == 11
 
 
-@pytest.mark.parametrize("kind", ["ScaledObject", "TriggerAuthentication", "PodMonitor"])
-def test_keda_and_the_prometheus_operator_take_the_manifests_of_their_kinds(kind) -> None:
+@pytest.mark.parametrize(
+    ("kind", "folder"),
+    [
+        ("ScaledObject", "base"),
+        ("TriggerAuthentication", "base"),
+        ("PodMonitor", "base"),
+        ("KafkaTopic", "strimzi"),
+        ("KafkaUser", "strimzi"),
+    ],
+)
+def test_keda_the_prometheus_operator_and_strimzi_take_the_manifests_of_their_kinds(kind, folder) -> None:
     schema = json.loads((Path(__file__).parent / "kinds" / f"{kind}.json").read_text("utf-8"))
     judge = Draft202012Validator(schema)
-    found = of_kind(kind)
+    found = of_kind(kind, K8S / folder)
     assert found
     for each in found:
         assert [error.message for error in judge.iter_errors(each)] == []
@@ -70,9 +79,10 @@ def test_keda_and_the_prometheus_operator_take_the_manifests_of_their_kinds(kind
         assert list(judge.iter_errors({**each, "spec": 7})) != []
 
 
-def test_no_kind_of_others_goes_unchecked_but_strimzis() -> None:
+def test_no_kind_of_others_goes_unchecked() -> None:
     known = {path.stem for path in (Path(__file__).parent / "kinds").glob("*.json")} | {"Kustomization"}
-    assert {each["kind"] for each in documents(K8S / "base") if each["apiVersion"].split("/")[0] in FOREIGN} == known
+    manifests = [*documents(K8S / "base"), *documents(K8S / "strimzi")]
+    assert {each["kind"] for each in manifests if each["apiVersion"].split("/")[0] in FOREIGN} == known
 
 
 def test_every_file_is_listed_in_its_kustomization() -> None:
