@@ -47,6 +47,23 @@ def test_rows_come_from_the_journal_and_the_last_line_of_each_file(tmp_path: Pat
     assert second == Row("b.mp4", "in/b.mp4", failures=("no video",))
 
 
+@pytest.mark.parametrize("spans", [0, 3, 1500])
+def test_a_summary_is_found_whatever_its_length(tmp_path: Path, spans: int) -> None:
+    journal = Journal(tmp_path, {"model": "m"})
+    for name in ("a", "b"):
+        found = [{"start_ms": n, "end_ms": n + 1, "score": 0.9} for n in range(spans)]
+        summary = {"type": "summary", "uri": name, "label": "suspected", "score": 0.75, "spans": found}
+        verdict = {"verdict_id": "1", "pad": "x" * 9000}
+        done = Done(name, "", 10, 2000, 1, "suspected")
+        journal.finish(done, [json.dumps(verdict).encode(), json.dumps(summary).encode()])
+    journal.close()
+    run = Run(tmp_path)
+    run.follow()
+    assert [(row.place, row.score, len(row.moments)) for row in rows_of(run)] == [
+        (name, 0.75, min(spans, 4)) for name in ("a", "b")
+    ]
+
+
 def test_the_page_tells_counts_rates_failures_and_where_to_look(tmp_path: Path) -> None:
     rows = [
         Row("a.mp4", "/films/a.mp4", "manipulated", 0.93, ((1500, 3000),), 60_000, 30, 12_000),
