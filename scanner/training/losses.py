@@ -30,7 +30,7 @@ class Truth:
         return Truth(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
 
 
-def total(out: Outputs, truth: Truth, *, smoothing: float = 0.02) -> tuple[Tensor, dict[str, float]]:
+def total(out: Outputs, truth: Truth, *, smoothing: float = 0.02) -> tuple[Tensor, dict[str, Tensor]]:
     """The weighted sum, and its parts for the log."""
     soft = truth.clip * (1 - 2 * smoothing) + smoothing
     frames = truth.frames * (1 - 2 * smoothing) + smoothing
@@ -41,7 +41,7 @@ def total(out: Outputs, truth: Truth, *, smoothing: float = 0.02) -> tuple[Tenso
         "pair": 0.3 * _pair_loss(out.clip, truth.own),
     }
     loss = torch.stack(list(parts.values())).sum()
-    return loss, {name: float(part.detach()) for name, part in parts.items()}
+    return loss, {name: part.detach() for name, part in parts.items()}
 
 
 def _map_loss(seen: Tensor, truth: Truth) -> Tensor:

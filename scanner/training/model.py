@@ -100,7 +100,8 @@ class Backbone(nn.Module):
     def forward(self, x: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
         """(N·T, 3, H, W) → (N·T, 40, H/8, W/8), (N·T, 112, H/16, W/16), (N·T, 1280, H/32, W/32)."""
         kept = []
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.training and self.frozen > 0):
+        halved = torch.is_autocast_enabled(x.device.type) or (self.training and self.frozen > 0)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=halved):
             x = self.stem(x)
             for number, block in enumerate(self.blocks[: self.frozen]):
                 x = block(x)

@@ -85,7 +85,7 @@ def load(source: Source, cache: Path) -> Footage | None:
     good = np.isfinite(found["boxes"][:, 0])
     if not source.fake:
         good &= found["presence"] > LEAST_PRESENCE
-    start, stop = _longest(good)
+    start, stop = longest(good)
     if stop - start < (1 if source.kind is Kind.STILL else 8):
         return None
     points = found["points"][start:stop]
@@ -105,7 +105,8 @@ def _shrunk(footage: Footage) -> Footage:
     return Footage(np.stack(frames).astype(np.uint8), footage.boxes * np.tile(scale, 2), footage.points * scale)
 
 
-def _longest(good: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[int, int]:
+def longest(good: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[int, int]:
+    """First and last index (exclusive) of the longest run of true values; 0, 0 when there is none."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]]).astype(np.int8)))
     runs = [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
     return max(runs, key=lambda run: run[1] - run[0], default=(0, 0))

@@ -29,6 +29,7 @@ from scanner.training.loader import Pack, Steps, batches
 from scanner.training.losses import total
 from scanner.training.model import TempoNet, load_matching, parameters
 from scanner.training.scoring import score_clips
+from scanner.training.weights import average
 from scanner.training.zoo import open_zoo
 
 # -----------------------------------------------------------------------------
@@ -149,17 +150,6 @@ def rate_at(step: int, config: TrainConfig) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
 
-@torch.no_grad()
-def average(ema: dict[str, Tensor], net: nn.Module, step: int, decay: float) -> None:
-    """Moves the running average towards the weights; early on it follows them closely."""
-    keep = min(decay, (1 + step) / (10 + step))
-    for key, value in net.state_dict().items():
-        if value.is_floating_point():
-            ema[key].lerp_(value, 1 - keep)
-        else:
-            ema[key].copy_(value)
-
-
 def open_bank(config: TrainConfig) -> Bank | None:
     """The bank that the run forges from, if it has one."""
     if not config.bank:
@@ -263,7 +253,7 @@ def train(run: Path, config: TrainConfig, until: int | None = None) -> TempoNet:
             group["lr"] = config.lr * rate_at(step, config) * group["scale"]
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             out = net(batch.clips)
-        loss, parts = total(out, batch.truth)
+        loss, told = total(out, batch.truth)
         opt.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 2.0)
@@ -271,6 +261,7 @@ def train(run: Path, config: TrainConfig, until: int | None = None) -> TempoNet:
         average(ema, net, step, config.ema)
 
         seen += 1
+        parts = {name: float(part) for name, part in told.items()}
         parts["right"] = float(((out.clip > 0) == (batch.truth.clip > 0.5)).float().mean())
         for key, value in parts.items():
             sums[key] = sums.get(key, 0.0) + value

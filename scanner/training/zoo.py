@@ -24,7 +24,6 @@ from torch.nn import functional as F
 
 from scanner.training.data import Kind, Role, Source, read_corpus, roles
 from scanner.training.forge.layers import Pixels, Resynth
-from scanner.training.sources import load
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,8 @@ class _Residual(nn.Module):
         return x + cast(Tensor, self.body(x))
 
 
-def _upsampler(kind: str, cin: int, cout: int) -> nn.Module:
+def upsampler(kind: str, cin: int, cout: int) -> nn.Module:
+    """Doubles the sides: nearest, bilinear, transposed or shuffle."""
     if kind == "transposed":
         return nn.ConvTranspose2d(cin, cout, 4, 2, 1)
     if kind == "shuffle":
@@ -101,7 +101,7 @@ class Generator(nn.Module):
         encoder += [_Residual(deep), nn.SiLU(), nn.Conv2d(deep, recipe.latent, 3, padding=1)]
         decoder: list[nn.Module] = [nn.Conv2d(recipe.latent, deep, 3, padding=1), _Residual(deep), _Residual(deep)]
         for k in range(ups, 0, -1):
-            decoder += [_upsampler(recipe.up, widths[min(k, 3)], widths[k - 1]), nn.SiLU()]
+            decoder += [upsampler(recipe.up, widths[min(k, 3)], widths[k - 1]), nn.SiLU()]
         decoder += [nn.Conv2d(widths[0], widths[0], 3, padding=1), nn.SiLU(), nn.Conv2d(widths[0], 3, 3, padding=1)]
         self.encoder, self.decoder = nn.Sequential(*encoder), nn.Sequential(*decoder)
 
@@ -221,6 +221,8 @@ def open_zoo(folder: Path, *, held_out: bool = False) -> tuple[Resynth, ...]:
 
 def patch_bank(sources: list[Source], cache: Path, count: int, seed: int = 0) -> NDArray[np.uint8]:
     """(count, P, P, 3): patches of real faces of people who may be trained on, at many sizes."""
+    from scanner.training.sources import load  # noqa: PLC0415  # it brings the face detector
+
     rng = np.random.default_rng(seed)
     allowed = roles(sources)
     real = [s for s in sources if not s.fake and allowed[s.path] is Role.TRAIN]
