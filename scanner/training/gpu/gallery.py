@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import cv2
 import numpy as np
@@ -253,17 +253,20 @@ def _sway(rng: Generator) -> NDArray[np.float64]:
     return (drift + rng.normal(0, 0.15, (LENGTH, 4))) * np.array([0.005, 0.004, 0.004, 0.004]) * rng.uniform(0.2, 1.5)
 
 
-def _read(job: tuple[Path, Row]) -> tuple[Pixels, Row]:
+def _read(job: tuple[Path, Row]) -> Read:
     return read_frames(*job)
 
 
-def read_entries(corpus: Path, rows: list[Row], workers: int = 0) -> list[tuple[Pixels, Row]]:
+Read: TypeAlias = tuple[Pixels, Row]
+
+
+def read_entries(corpus: Path, rows: list[Row], workers: int = 0) -> list[Read]:
     """Frames of every row, decoded on all cores. Call it before the card is used: the processes are forked."""
     with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=get_context("fork")) as pool:
         return list(pool.map(_read, [(corpus, row) for row in rows], chunksize=4))
 
 
-def open_gallery(read: list[tuple[Pixels, Row]], device: torch.device) -> Gallery:
+def open_gallery(read: list[Read], device: torch.device) -> Gallery:
     """Brings what was read to the card."""
     entries = []
     for frames, row in read:

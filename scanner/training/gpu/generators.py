@@ -8,12 +8,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import chain, count
-from typing import Any, Final, cast
+from pathlib import Path
+from typing import Final, cast
 
 import numpy as np
 import torch
@@ -210,6 +210,7 @@ class Zoo:
     renderers: list[Renderer] = field(default_factory=list)
     swapper: Swapper | None = None
     people: list[str] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
 
 
 def _edges(x: Tensor, y: Tensor) -> Tensor:
@@ -265,39 +266,34 @@ def _windows(gallery: Gallery, rng: Rng, count: int) -> Iterator[Window]:
         yield gallery.look([gallery.real(rng, 0.4) for _ in range(count)], rng)
 
 
-class Keeper(threading.Thread):
-    """Trains generators beside the detector, on a stream of its own: first every recipe, then new ones without end.
+class Keeper:
+    """Trains generators beside the detector and leaves them in a folder: first every recipe, then new ones without end.
 
     A detector that always sees the same few painters learns their fingerprints. From the second round on each painter
     is drawn at random, and takes the place of the oldest.
     """
 
-    MOST: Final = 16
-
-    def __init__(self, gallery: Gallery, steps: int, seed: int, note: Callable[[str], None], batch: int = 32) -> None:
-        super().__init__(daemon=True)
-        self.zoo = Zoo(people=sorted(gallery.people))
-        self._gallery, self._steps, self._seed, self._note, self._batch = gallery, steps, seed, note, batch
+    def __init__(
+        self, gallery: Gallery, out: Path, steps: int, seed: int, note: Callable[[str], None], batch: int = 32
+    ) -> None:
+        self._people = sorted(gallery.people)
+        self._gallery, self._out, self._steps, self._seed = gallery, out, steps, seed
+        self._note, self._batch = note, batch
         self._rng = np.random.default_rng(seed)
-        self.halt = False
+        self._kept = 0
+        self._halted: Callable[[], bool] = lambda: False
 
-    def run(self) -> None:
-        device = self._gallery.device
-        if device.type == "cuda":
-            with torch.cuda.stream(torch.cuda.Stream(device)):
-                self._work()
-        else:
-            self._work()
-
-    def _work(self) -> None:
-        pool = _Pool(self._gallery, self._rng, self.zoo.people)
+    def work(self, halted: Callable[[], bool]) -> None:
+        """Goes on until `halted` says so."""
+        self._halted = halted
+        pool = _Pool(self._gallery, self._rng, self._people)
         order: list[Recipe | RendererRecipe | None] = [None]  # None is the swapper
         painters, renderers = list(PAINTERS), list(RENDERERS)
         while painters or renderers:
             order += [*renderers[:1], *painters[:3]]
             renderers, painters = renderers[1:], painters[3:]
         for recipe in chain(order, self._new()):
-            if self.halt:
+            if halted():
                 return
             if recipe is None:
                 self._swapper(pool)
@@ -314,36 +310,68 @@ class Keeper(threading.Thread):
         torch.manual_seed(recipe.seed)
         net = Painter(recipe).to(self._gallery.device, memory_format=torch.channels_last)
         began = time.perf_counter()
-        far = _fit(net, self._steps, lambda: pool.patches(self._batch), net, recipe.loss, lambda: self.halt)
-        self._keep(self.zoo.painters, net, recipe.name, far / 2, 0.07, began)
+        far = _fit(net, self._steps, lambda: pool.patches(self._batch), net, recipe.loss, self._halted)
+        self._keep("painter", net, recipe, far / 2, 0.07, began)
 
     def _renderer(self, recipe: RendererRecipe, pool: _Pool) -> None:
         torch.manual_seed(recipe.seed)
         net = Renderer(recipe).to(self._gallery.device, memory_format=torch.channels_last)
         began = time.perf_counter()
         loss = "gan" if recipe.critic else "edge"
-        far = _fit(net, self._steps, lambda: pool.orders(self._batch // 2), net, loss, lambda: self.halt)
-        self._keep(self.zoo.renderers, net, recipe.name, far, 0.08, began)
+        far = _fit(net, self._steps, lambda: pool.orders(self._batch // 2), net, loss, self._halted)
+        self._keep("renderer", net, recipe, far, 0.08, began)
 
     def _swapper(self, pool: _Pool) -> None:
         torch.manual_seed(self._seed)
-        net = Swapper(len(self.zoo.people)).to(self._gallery.device)
+        net = Swapper(len(self._people)).to(self._gallery.device)
         began = time.perf_counter()
         example = lambda: pool.faces(2 * self._batch)  # noqa: E731  # read where it is used
-        far = _fit(net, 3 * self._steps, example, lambda x: net(x, pool.who), "edge", lambda: self.halt)
-        kept: list[Swapper] = []
-        self._keep(kept, net, "swapper", far, 0.08, began)
-        self.zoo.swapper = kept[0] if kept else None
+        far = _fit(net, 3 * self._steps, example, lambda x: net(x, pool.who), "edge", self._halted)
+        self._keep("swapper", net, None, far, 0.08, began)
 
-    def _keep(self, kept: list[Any], net: nn.Module, name: str, far: float, most: float, began: float) -> None:
-        if self.halt:
+    def _keep(
+        self, kind: str, net: nn.Module, recipe: Recipe | RendererRecipe | None, far: float, most: float, began: float
+    ) -> None:
+        if self._halted():
             return
+        name = recipe.name if recipe else kind
         fine = far <= most
         if fine:
-            kept.append(net)
-            del kept[: -self.MOST]
+            path = self._out / f"{self._kept:04d}-{kind}.pt"
+            told = asdict(recipe) if recipe else {}
+            torch.save({"kind": kind, "recipe": told, "state": net.state_dict()}, path.with_suffix(".part"))
+            path.with_suffix(".part").replace(path)
+            self._kept += 1
         fate = "kept" if fine else f"not kept (over {most})"
         self._note(f"{name}: {time.perf_counter() - began:.1f} s, {far:.4f} from its task, {fate}")
+
+
+MOST: Final = 16
+"""Painters, and renderers, that forge at a time."""
+
+
+def refreshed(zoo: Zoo, folder: Path, device: torch.device) -> None:
+    """Takes in what the keeper has left in `folder` since; the oldest painters make room."""
+    for path in sorted(folder.glob("*.pt")):
+        if path.name in zoo.seen:
+            continue
+        zoo.seen.add(path.name)
+        told = torch.load(path, weights_only=True, map_location=device)
+        if told["kind"] == "painter":
+            net: nn.Module = Painter(Recipe(**told["recipe"]))
+        elif told["kind"] == "renderer":
+            net = Renderer(RendererRecipe(**told["recipe"]))
+        else:
+            net = Swapper(len(zoo.people))
+        net.load_state_dict(told["state"])
+        net.to(device).eval().requires_grad_(requires_grad=False)
+        if isinstance(net, Painter):
+            zoo.painters.append(net.to(memory_format=torch.channels_last))
+            del zoo.painters[:-MOST]
+        elif isinstance(net, Renderer):
+            zoo.renderers.append(net.to(memory_format=torch.channels_last))
+        elif isinstance(net, Swapper):
+            zoo.swapper = net
 
 
 def random_recipe(rng: Rng, number: int) -> Recipe:
@@ -432,9 +460,3 @@ def aligned(pictures: Tensor, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The swapper's squares (N, 3, 96, 96), and the matrix and shift that brought pictures there."""
     matrix, shift = similarity(points[:, STABLE], template(points))
     return laid(pictures, matrix, shift, "bilinear")[..., : Swapper.SIDE, : Swapper.SIDE], matrix, shift
-
-
-def weights_of(zoo: Zoo) -> int:
-    """How many weights all generators have together."""
-    nets = chain[nn.Module](zoo.painters, zoo.renderers, [zoo.swapper] if zoo.swapper else [])
-    return sum(weight.numel() for net in nets for weight in net.parameters())

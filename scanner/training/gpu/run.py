@@ -12,162 +12,25 @@ import os
 import queue
 import threading
 import time
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from numpy.random import Generator as Rng
 from torch import Tensor, nn
 
 from scanner.evaluation.metrics import auc
 from scanner.training.data import Kind, Role
-from scanner.training.gpu.faults import evened, faulty, partial
-from scanner.training.gpu.forgeries import FAMILIES, LETTERS, MOVING, SHARES, Bench, Draw, Forged
+from scanner.training.gpu.config import GpuConfig
+from scanner.training.gpu.forgeries import LETTERS
 from scanner.training.gpu.gallery import CANVAS, FACE_PX, LENGTH, Gallery, Place, open_gallery, read_entries, read_table
-from scanner.training.gpu.geometry import pixel_grid
-from scanner.training.gpu.generators import Keeper, Swapper, Zoo
-from scanner.training.gpu.wear import CROP_SCALE, Codecs, Encoder, Way, aged, cut, cut_mask
+from scanner.training.gpu.wear import CROP_SCALE, cut
+from scanner.training.gpu.workshop import Group, Workshop
 from scanner.training.losses import Truth, total
 from scanner.training.model import TempoNet, load_matching, parameters
 from scanner.training.weights import average
-
-CELLS = 20
-EVEN_SHARE = 0.4
-
-
-@dataclass(frozen=True, slots=True)
-class GpuConfig:
-    """Everything that decides what a run computes."""
-
-    seconds: float = 420.0
-    "of training, generators not counted"
-    zoo_steps: int = 1000
-    groups: int = 4
-    "groups of pairs a batch; each has one family and one way"
-    pairs: int = 16
-    "pairs a group"
-    lr: float = 8e-4
-    weight_decay: float = 0.03
-    warmup: int = 150
-    ema: float = 0.998
-    true_share: float = 0.10
-    "of the groups: true generator outputs against other people"
-    still_share: float = 0.35
-    only: str = ""
-    "one family instead of all"
-    single: bool = False
-    "a model of single frames, which is shown one frame a clip"
-    every_generator: bool = False
-    "train on the generators that choose between designs, too"
-    start: str = ""
-    seed: int = 0
-    device: str = "cuda:0"
-    workers: int = 0
-    "encoding processes; 0: one a core but two"
-    ahead: int = 14
-    "groups on their way at a time"
-    look_every: float = 60.0
-    note_every: int = 50
-    baseline: float = 0.0
-    "seconds of training for a model of single frames and self-blending alone, to compare with"
-    limit: int = 0
-    "sources of each kind at most, for a trial; 0: all"
-
-
-# -----------------------------------------------------------------------------
-# Pairs
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """P pairs of one family on their way."""
-
-    family: str
-    way: Way
-    mask: Tensor
-    "(P, T, 1, CANVAS, CANVAS)."
-    frames: Tensor
-    "(P, T), 1 where forged."
-    slot: int
-    shape: tuple[int, ...]
-
-
-@torch.no_grad()
-def forge(gallery: Gallery, zoo: Zoo, config: GpuConfig, rng: Rng) -> tuple[str, Tensor, Forged, Tensor]:
-    """The family, real clips (P, T, 3, S, S), their forgeries, and which frames are forged."""
-    draw = Draw(rng, gallery.device)
-    if not config.only and gallery.methods and rng.random() < config.true_share:
-        return _true(gallery, config, draw)
-    names = [config.only] if config.only else list(SHARES)
-    shares = np.array([SHARES[name] for name in names])
-    family = str(rng.choice(names, p=shares / shares.sum()))
-    stills = 0.0 if family in MOVING else config.still_share
-    places = [gallery.real(rng, stills) for _ in range(config.pairs)]
-    window = gallery.look(places, rng)
-    made = FAMILIES[family](Bench(gallery, zoo, draw, places, window))
-    made = faulty(made, window.clips, draw)
-    made, frames = partial(made, window.clips, draw)
-    real = evened(window.clips, made.clips) if draw.chance(EVEN_SHARE) else window.clips
-    return family, real, made, frames
-
-
-def _true(gallery: Gallery, config: GpuConfig, draw: Draw) -> tuple[str, Tensor, Forged, Tensor]:
-    rng = draw.rng
-
-    def host() -> Place:
-        return gallery.still(rng) if rng.random() < 0.2 else gallery.clip(rng, 0.25)
-
-    real = gallery.look([host() for _ in range(config.pairs)], rng).clips
-    fake = gallery.look([gallery.generated(rng) for _ in range(config.pairs)], rng).clips
-    real = evened(real, fake) if draw.chance(EVEN_SHARE) else real
-    mask = torch.zeros(config.pairs, LENGTH, 1, CANVAS, CANVAS, device=real.device)
-    return "true", real, Forged(fake, mask), torch.ones(config.pairs, LENGTH, device=real.device)
-
-
-class Maker(threading.Thread):
-    """Forges group after group and sends them through the encoders; `ready` gives what has come back."""
-
-    def __init__(self, gallery: Gallery, zoo: Zoo, config: GpuConfig, codecs: Codecs, seed: int) -> None:
-        super().__init__(daemon=True)
-        self.ready: queue.Queue[Group | BaseException] = queue.Queue()
-        self.free: queue.Queue[int] = queue.Queue()
-        for slot in range(config.ahead):
-            self.free.put(slot)
-        self._parts = (gallery, zoo, config, codecs)
-        self._rng = np.random.default_rng(seed)
-        self.halt = False
-
-    def run(self) -> None:
-        try:
-            gallery = self._parts[0]
-            if gallery.device.type == "cuda":
-                with torch.cuda.stream(torch.cuda.Stream(gallery.device)):
-                    self._make()
-            else:
-                self._make()
-        except BaseException as wrong:
-            self.ready.put(wrong)
-
-    @torch.no_grad()
-    def _make(self) -> None:
-        gallery, zoo, config, codecs = self._parts
-        while not self.halt:
-            try:
-                slot = self.free.get(timeout=0.5)
-            except queue.Empty:
-                continue
-            family, real, made, frames = forge(gallery, zoo, config, self._rng)
-            way = Way.drawn(self._rng)
-            shown = aged(torch.stack([real, made.clips]), way, Draw(self._rng, gallery.device))
-            shape = tuple(shown.shape)
-            codecs.view(slot, shape)[:] = shown.cpu().numpy()
-            group = Group(family, way, made.mask, frames, slot, shape)
-            hows = [Encoder.drawn(self._rng, way.shown * FACE_PX / CANVAS) for _ in range(config.pairs)]
-            codecs.send(slot, shape, hows, lambda group=group: self.ready.put(group), self.ready.put)
-
 
 # -----------------------------------------------------------------------------
 # Batches
@@ -197,10 +60,10 @@ class Batch:
 class Loader(threading.Thread):
     """Brings what the encoders have finished back to the card and cuts it, a batch or two ahead."""
 
-    def __init__(self, maker: Maker, codecs: Codecs, config: GpuConfig, device: torch.device) -> None:
+    def __init__(self, shop: Workshop, config: GpuConfig, device: torch.device) -> None:
         super().__init__(daemon=True)
         self.ready: queue.Queue[Batch | BaseException] = queue.Queue(2)
-        self._maker, self._codecs, self._config, self._device = maker, codecs, config, device
+        self._shop, self._config, self._device = shop, config, device
         self._rng = np.random.default_rng(config.seed + 3)
         self.halt = False
 
@@ -230,12 +93,14 @@ class Loader(threading.Thread):
     def _group(self) -> Group | None:
         while not self.halt:
             try:
-                group = self._maker.ready.get(timeout=0.5)
+                group = self._shop.ready.get(timeout=0.5)
             except queue.Empty:
                 continue
-            if isinstance(group, BaseException):
-                raise group
-            return group
+            if isinstance(group, str):
+                raise RuntimeError(group)
+            if group.single == self._config.single:
+                return group
+            self._shop.give_back(group)
         return None
 
     def _put(self, batch: Batch) -> None:
@@ -252,20 +117,17 @@ class Loader(threading.Thread):
             group = self._group()
             if group is None:
                 return None
-            shown = torch.from_numpy(self._codecs.view(group.slot, group.shape)).to(device)
-            self._maker.free.put(group.slot)
-            clips, corners = cut(shown, group.way, Draw(rng, device))
-            mask = cut_mask(group.mask, group.way, corners, CELLS)
+            shown = torch.from_numpy(self._shop.slots.view(group.slot, group.shape)).to(device)
+            clips = cut(shown, group.way)
+            self._shop.give_back(group)
+            mask = torch.from_numpy(group.mask).to(device).float() / 255
             if rng.random() < 0.5:
                 clips, mask = clips.flip(3), mask.flip(3)
-            if device.type == "cuda":
-                for tensor in (group.mask, group.frames):
-                    tensor.record_stream(torch.cuda.current_stream(device))
             one, other = clips.chunk(2)
             real.append(one)
             fake.append(other)
             masks.append(mask)
-            frames.append(group.frames)
+            frames.append(torch.from_numpy(group.frames).to(device))
             families += [group.family] * len(one)
         clips, mask, told = torch.cat(real + fake), torch.cat(masks), torch.cat(frames)
         own = torch.tensor([float(family != "true") for family in families]).to(device)
@@ -312,21 +174,6 @@ def look(net: TempoNet, dev: Gallery, single: bool) -> dict[str, float]:
     return {**told, "auc_dev": float(np.mean(list(told.values()))), "dev_real_95": float(np.quantile(real, 0.95))}
 
 
-@torch.no_grad()
-def sheet(gallery: Gallery, zoo: Zoo, config: GpuConfig, path: Path, rows: int = 3) -> None:
-    """A picture of every family: real, forged at three times, mask."""
-    rng, lines = np.random.default_rng(11), []
-    for family in SHARES:
-        one = replace(config, only=family, pairs=rows)
-        _, real, made, _ = forge(gallery, zoo, one, rng)
-        shown = [real[:, 0], made.clips[:, 0], made.clips[:, 3], made.clips[:, 7], made.mask[:, 3].expand(-1, 3, -1, -1)]
-        line = torch.stack(shown, dim=1).permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)
-        picture = np.ascontiguousarray((line.clamp(0, 1) * 255).byte().cpu().numpy()[..., ::-1])
-        cv2.putText(picture, family, (4, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 255, 255), 2)
-        lines.append(picture)
-    cv2.imwrite(str(path), np.concatenate(lines))
-
-
 # -----------------------------------------------------------------------------
 # Loop
 
@@ -354,8 +201,6 @@ def train(corpus: Path, table: Path, run: Path, config: GpuConfig) -> TempoNet:
             sink.write(line + "\n")
         print(f"{time.perf_counter() - began:6.1f} {line}", flush=True)
 
-    codecs = Codecs(config.workers or max((os.cpu_count() or 3) - 2, 1), config.ahead)
-    device = torch.device(config.device)
     rows = read_table(table)
     torch.set_num_threads(2)
     if config.limit:
@@ -367,35 +212,21 @@ def train(corpus: Path, table: Path, run: Path, config: GpuConfig) -> TempoNet:
     def learnt(role: str) -> bool:
         return role == Role.TRAIN or (config.every_generator and role == Role.DEV)
 
-    gallery = open_gallery([one for one in read if learnt(one[1].role)], device)
-    dev = open_gallery([one for one in read if one[1].role != Role.TRAIN], device)
+    shop = Workshop(config, run, [one for one in read if learnt(one[1].role)], note)
+    dev = open_gallery([one for one in read if one[1].role != Role.TRAIN], torch.device(config.device))
     del read
-    for size, step in ((CANVAS, 1), (CANVAS, 2), (CANVAS, 4), (Swapper.SIDE, 1)):
-        pixel_grid(size, device, step)
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    note(stage="gallery", people=len(gallery.people), methods=len(gallery.methods))
-    keeper = Keeper(gallery, config.zoo_steps, config.seed, lambda text: note(zoo=text))
-    if config.zoo_steps:
-        keeper.start()
-    net = learn(gallery, dev, keeper.zoo, config, run, codecs, note)
-    sheet(gallery, keeper.zoo, config, run / "sheet.png")
+    net = learn(shop, dev, config, run, note)
     if config.baseline:
-        alone = replace(config, only="self_blend", single=True, seconds=config.baseline, warmup=60)
+        shop.only_single()
         (run / "baseline").mkdir(exist_ok=True)
-        learn(gallery, dev, keeper.zoo, alone, run / "baseline", codecs, note)
-    keeper.halt = True
-    if config.zoo_steps:
-        keeper.join()
-    codecs.close()
+        learn(shop, dev, config.alone(), run / "baseline", note)
+    shop.close()
     return net
 
 
-def learn(
-    gallery: Gallery, dev: Gallery, zoo: Zoo, config: GpuConfig, run: Path, codecs: Codecs, note: Any
-) -> TempoNet:
+def learn(shop: Workshop, dev: Gallery, config: GpuConfig, run: Path, note: Callable[..., None]) -> TempoNet:
     """The detector's own loop."""
-    device = gallery.device
+    device = dev.device
     torch.manual_seed(config.seed)
     net = TempoNet(temporal=not config.single)
     if config.start:
@@ -404,9 +235,7 @@ def learn(
     net.to(device).backbone.to(memory_format=torch.channels_last)
     opt = optimiser_for(net, config)
     ema = {key: value.clone() for key, value in net.state_dict().items()}
-    maker = Maker(gallery, zoo, config, codecs, config.seed + 2)
-    maker.start()
-    loader = Loader(maker, codecs, config, device)
+    loader = Loader(shop, config, device)
     loader.start()
     note(stage="detector", weights=parameters(net), config=asdict(config))
     began, step, seen, waited, looked = time.perf_counter(), 0, 0, 0.0, 0.0
@@ -445,10 +274,8 @@ def learn(
             judge = TempoNet(temporal=not config.single).to(device)
             judge.load_state_dict(ema)
             note(step=step, **look(judge, dev, config.single))
-    maker.halt = loader.halt = True
-    maker.join()
+    loader.halt = True
     loader.join()
-    codecs.settle()
     _save(run, step, ema, config)
     net.load_state_dict(ema)
     note(step=step, frames=seen, **look(net, dev, config.single))

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import math
 import mmap
-import multiprocessing as mp
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final
+from typing import Final
 
 import av
 import numpy as np
@@ -44,9 +41,11 @@ class Way:
     kernel: str
     crop: int
     "Side of the square that is cut, in shown pixels; even."
+    corners: tuple[tuple[int, int], ...]
+    "Left and top of each pair's square; even, as production cuts."
 
     @staticmethod
-    def drawn(rng: Rng) -> Way:
+    def drawn(rng: Rng, pairs: int) -> Way:
         face = float(np.exp(rng.uniform(*np.log(SHOWN_PX))))
         origin = min(float(FACE_PX), max(face, 80.0))
         if rng.random() < 0.45:
@@ -54,15 +53,21 @@ class Way:
         face = min(face, 3 * origin)
         side = _even(CANVAS / FACE_PX * face)
         crop = _even(CROP_SCALE * face * math.exp(rng.uniform(-0.12, 0.12)))
-        return Way(_even(CANVAS / FACE_PX * origin), side, str(rng.choice(["bilinear", "bicubic", "bicubic"])), crop)
+        jitter = rng.uniform(-0.06, 0.06, (pairs, 2)) * crop
+        corners = np.clip(np.round(((side - crop) / 2 + jitter) / 2) * 2, 0, side - crop).astype(int).tolist()
+        kernel = str(rng.choice(["bilinear", "bicubic", "bicubic"]))
+        return Way(_even(CANVAS / FACE_PX * origin), side, kernel, crop, tuple((x, y) for x, y in corners))
 
 
 def _even(size: float) -> int:
     return max(round(size / 2) * 2, 32)
 
 
-def aged(clips: Tensor, way: Way, draw: Draw) -> Tensor:
-    """(2, P, T, 3, CANVAS, CANVAS) in [0, 1] → (2, P, T, shown, shown, 3) uint8, ready for an encoder."""
+def aged(clips: Tensor, way: Way, draw: Draw, *, last: bool) -> Tensor:
+    """(2, P, T, 3, CANVAS, CANVAS) in [0, 1] → (2, P, T, shown, shown, 3) uint8, ready for an encoder.
+
+    With `last` most of them end with the blocks of a still picture's encoder instead.
+    """
     pairs = clips.shape[1]
     x = _sized(clips.flatten(0, 2), way.filmed, "bicubic")
 
@@ -95,7 +100,9 @@ def aged(clips: Tensor, way: Way, draw: Draw) -> Tensor:
     x = x.flatten(0, 2)
     if draw.chance(0.45):
         x = blocked(x, both((draw.uniform(0.6, 3.6, pairs)).exp() / 255))
-    x = _sized(x, way.shown, way.kernel)
+    x = _sized(x, way.shown, way.kernel).clamp(0, 1)
+    if last and draw.chance(0.75):
+        x = blocked(x, both((draw.uniform(0.6, 3.4, pairs)).exp() / 255))
     return (x.clamp(0, 1) * 255 + 0.5).to(torch.uint8).permute(0, 2, 3, 1).unflatten(0, (2, pairs, LENGTH))
 
 
@@ -131,29 +138,21 @@ def _cosines(device: torch.device) -> Tensor:
     return torch.einsum("ax,by->abxy", line, line).reshape(64, 1, 8, 8)
 
 
-def cut(shown: Tensor, way: Way, draw: Draw) -> Tensor:
-    """(2, P, T, shown, shown, 3) uint8 → (2P, T, CROP_PX, CROP_PX, 3) uint8, the real ones first, and its corners.
-
-    One square a pair on even pixels, as production cuts; the offset is drawn.
-    """
-    pairs, side = shown.shape[1], way.shown
-    jitter = draw.rng.uniform(-0.06, 0.06, (pairs, 2)) * way.crop
-    corners = np.clip(np.round(((side - way.crop) / 2 + jitter) / 2) * 2, 0, side - way.crop).astype(int)
-    crops = [
-        shown[:, p, :, y : y + way.crop, x : x + way.crop] for p, (x, y) in enumerate(corners.tolist())
-    ]
+def cut(shown: Tensor, way: Way) -> Tensor:
+    """(2, P, T, shown, shown, 3) uint8 → (2P, T, CROP_PX, CROP_PX, 3) uint8, the real ones first."""
+    pairs, side = shown.shape[1], way.crop
+    crops = [shown[:, p, :, y : y + side, x : x + side] for p, (x, y) in enumerate(way.corners)]
     x = torch.stack(crops, dim=1).flatten(0, 2).permute(0, 3, 1, 2).float()
-    x = _sized(x, CROP_PX, "bilinear")
-    out = (x.clamp(0, 255) + 0.5).to(torch.uint8).permute(0, 2, 3, 1)
-    return out.unflatten(0, (2 * pairs, LENGTH)), corners
+    out = (_sized(x, CROP_PX, "bilinear").clamp(0, 255) + 0.5).to(torch.uint8).permute(0, 2, 3, 1)
+    return out.unflatten(0, (2 * pairs, LENGTH))
 
 
-def cut_mask(mask: Tensor, way: Way, corners: NDArray[np.int_], cells: int) -> Tensor:
+def cut_mask(mask: Tensor, way: Way, cells: int) -> Tensor:
     """(P, T, 1, CANVAS, CANVAS) → (P, T, cells, cells): the same squares of what was forged."""
     scale = CANVAS / way.shown
-    out = []
-    for own, (x, y) in zip(mask, corners.tolist(), strict=True):
-        left, top, side = round(x * scale), round(y * scale), round(way.crop * scale)
+    side, out = round(way.crop * scale), []
+    for own, (x, y) in zip(mask, way.corners, strict=True):
+        left, top = round(x * scale), round(y * scale)
         out.append(F.interpolate(own[..., top : top + side, left : left + side], size=(cells, cells), mode="area"))
     return torch.stack(out).squeeze(2)
 
@@ -209,61 +208,25 @@ def coded(clip: NDArray[np.uint8], how: Encoder) -> NDArray[np.uint8]:
     return np.stack([frame.to_ndarray(format="rgb24") for frame in frames])
 
 
-_shared: mmap.mmap | None = None
+def coded_pairs(both: NDArray[np.uint8], pairs: list[int], hows: list[Encoder]) -> None:
+    """Puts some pairs of a slot (2, P, T, H, W, 3) through their encoders, in place."""
+    for pair in pairs:
+        try:
+            out = [coded(member, hows[pair]) for member in both[:, pair]]
+        except (av.FFmpegError, ValueError):
+            continue  # neither goes through the encoder: what one had and the other had not would be a label
+        for member, worn in zip(both[:, pair], out, strict=True):
+            member[:] = worn
 
 
-def _through(slot: int, shape: tuple[int, ...], pair: int, how: Encoder) -> None:
-    both = _view(slot, shape)[:, pair]
-    try:
-        out = [coded(member, how) for member in both]
-    except (av.FFmpegError, ValueError):
-        return  # neither goes through the encoder: what one had and the other had not would be a label
-    for member, worn in zip(both, out, strict=True):
-        member[:] = worn
+class Slots:
+    """Room in memory that forked processes share, for groups on their way."""
 
+    BYTES: Final = 2 * 16 * LENGTH * 352 * 352 * 3
 
-def _view(slot: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    assert _shared is not None
-    size = int(np.prod(shape))
-    return np.frombuffer(_shared, np.uint8, size, slot * SLOT_BYTES).reshape(shape)
-
-
-SLOT_BYTES: Final = 2 * 16 * LENGTH * 352 * 352 * 3
-
-
-class Codecs:
-    """Batches in shared memory, encoded and decoded by a pool of processes. Make it before the card is used."""
-
-    def __init__(self, workers: int, slots: int) -> None:
-        global _shared
-        _shared = mmap.mmap(-1, slots * SLOT_BYTES)
-        self._pool = mp.get_context("fork").Pool(workers)
-        self._sent = self._back = 0
+    def __init__(self, count: int) -> None:
+        self._room = mmap.mmap(-1, count * self.BYTES)
 
     def view(self, slot: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """The slot as an array of `shape`."""
-        return _view(slot, shape)
-
-    def send(
-        self, slot: int, shape: tuple[int, ...], hows: list[Encoder], done: Callable[[], None], lost: Callable[[Any], None]
-    ) -> None:
-        """Encodes every pair of a slot; `done` is called when the last has come back."""
-        left = [len(hows)]
-
-        def one(_: None) -> None:
-            left[0] -= 1
-            self._back += 1
-            if not left[0]:
-                done()
-
-        self._sent += len(hows)
-        for pair, how in enumerate(hows):
-            self._pool.apply_async(_through, (slot, shape, pair, how), callback=one, error_callback=lost)
-
-    def settle(self) -> None:
-        """Waits until nothing is on its way."""
-        while self._back < self._sent:
-            time.sleep(0.02)
-
-    def close(self) -> None:
-        self._pool.terminate()
+        """A slot as an array of `shape`."""
+        return np.frombuffer(self._room, np.uint8, int(np.prod(shape)), slot * self.BYTES).reshape(shape)

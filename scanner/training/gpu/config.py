@@ -1,0 +1,53 @@
+"""Everything that decides what a run on the card computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class GpuConfig:
+    """A field is an option of the same name."""
+
+    seconds: float = 420.0
+    "of training, generators not counted"
+    zoo_steps: int = 1000
+    "of each generator; 0: no generators"
+    groups: int = 4
+    "groups of pairs a batch; each has one family and one way"
+    pairs: int = 16
+    "pairs a group"
+    lr: float = 8e-4
+    weight_decay: float = 0.03
+    warmup: int = 150
+    ema: float = 0.998
+    true_share: float = 0.10
+    "of the groups: true generator outputs against other people"
+    still_share: float = 0.35
+    coded_share: float = 0.6
+    "of the groups: through real encoders; the others end with cosine blocks on the card"
+    only: str = ""
+    "one family instead of all"
+    single: bool = False
+    "a model of single frames; every frame is a clip"
+    every_generator: bool = False
+    "train on the generators that choose between designs, too"
+    start: str = ""
+    seed: int = 0
+    device: str = "cuda:0"
+    makers: int = 4
+    "processes that forge"
+    coders: int = 9
+    "processes that encode"
+    ahead: int = 28
+    "groups on their way at a time"
+    look_every: float = 60.0
+    note_every: int = 50
+    baseline: float = 0.0
+    "seconds of training for a model of single frames and self-blending alone, to compare with"
+    limit: int = 0
+    "sources of each kind at most, for a trial; 0: all"
+
+    def alone(self) -> GpuConfig:
+        """The model to compare with: single frames, self-blending only."""
+        return replace(self, only="self_blend", single=True, seconds=self.baseline, warmup=60)
