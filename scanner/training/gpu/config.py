@@ -13,7 +13,7 @@ class GpuConfig:
     "of training, generators not counted"
     zoo_steps: int = 1000
     "of each generator; 0: no generators"
-    groups: int = 4
+    groups: int = 3
     "groups of pairs a batch; each has one family and one way"
     pairs: int = 16
     "pairs a group"
@@ -35,9 +35,11 @@ class GpuConfig:
     start: str = ""
     seed: int = 0
     device: str = "cuda:0"
-    makers: int = 4
+    keepers: int = 3
+    "processes that train generators, before all else"
+    makers: int = 3
     "processes that forge"
-    coders: int = 9
+    coders: int = 10
     "processes that encode"
     ahead: int = 28
     "groups on their way at a time"

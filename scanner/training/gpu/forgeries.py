@@ -7,19 +7,14 @@ frames, unless it says otherwise.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import torch
-from numpy.random import Generator as Rng
 from torch import Tensor
 from torch.nn import functional as F
 
-from scanner.training.gpu.gallery import CANVAS, LENGTH, Gallery, Place, Window
-from scanner.training.gpu.generators import Zoo, aligned, hole, order
+from scanner.training.gpu.gallery import CANVAS, LENGTH
 from scanner.training.gpu.geometry import (
     BROW,
     CONTROL,
@@ -36,6 +31,22 @@ from scanner.training.gpu.geometry import (
     spline,
     with_frame,
 )
+from scanner.training.gpu.nets import aligned, hole, order
+from scanner.training.gpu.steps import (
+    Bench,
+    Forged,
+    blended,
+    fitted,
+    forged,
+    machined,
+    matched,
+    painted,
+    sharpened,
+    smoothed,
+    soft_mask,
+    spread,
+    tinted,
+)
 
 SHARES: Final = {
     "self_blend": 0.17, "drift": 0.09, "kinematic": 0.06, "borrow": 0.10, "swap": 0.12, "repaint": 0.14,
@@ -47,190 +58,6 @@ LETTERS: Final = {
 }  # fmt: skip
 MOVING: Final = frozenset({"kinematic", "borrow", "reanimate", "render"})
 """Families that need a source that moves."""
-
-
-@dataclass(frozen=True, slots=True)
-class Forged:
-    """P clips of T frames."""
-
-    clips: Tensor
-    "(P, T, 3, S, S) in [0, 1]."
-    mask: Tensor
-    "(P, T, 1, S, S) in [0, 1]."
-
-
-class Draw:
-    """Numbers for a batch: drawn on the CPU, brought to the card without waiting for it."""
-
-    def __init__(self, rng: Rng, device: torch.device) -> None:
-        self.rng, self.device = rng, device
-
-    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
-        return self._sent(self.rng.uniform(low, high, shape))
-
-    def normal(self, sigma: float, *shape: int) -> Tensor:
-        return self._sent(self.rng.normal(0, sigma, shape))
-
-    def chance(self, share: float) -> bool:
-        return bool(self.rng.random() < share)
-
-    def one(self, *options: str) -> str:
-        return str(options[self.rng.integers(len(options))])
-
-    def field(self, sigma: Tensor, count: int, cells: int, side: int, channels: int = 1) -> Tensor:
-        """(count, channels, side, side): smooth noise of about `sigma` (count,)."""
-        noise = torch.randn(count, channels, cells, cells, device=self.device)
-        fine = F.interpolate(noise, size=(side, side), mode="bicubic", align_corners=False)
-        return fine * sigma.view(-1, 1, 1, 1)
-
-    def law(self, count: int, channels: int) -> Tensor:
-        """(count, T, channels) of unit size: how a fault goes on in time: shiver, a walk with memory, or a sway."""
-        kind, time = self.rng.random(), np.arange(LENGTH)[None, :, None]
-        if kind < 0.3:
-            out = self.rng.normal(0, 1, (count, LENGTH, channels))
-        elif kind < 0.7:
-            keep = math.exp(-1 / self.rng.uniform(3, 15))
-            out = self.rng.normal(0, 1, (count, LENGTH, channels))
-            for t in range(1, LENGTH):
-                out[:, t] = keep * out[:, t - 1] + math.sqrt(1 - keep**2) * out[:, t]
-        else:
-            turn = 2 * np.pi * self.rng.uniform(0.3, 3, (count, 1, channels)) / 25
-            out = math.sqrt(2) * np.sin(turn * time + self.rng.uniform(0, 6.28, (count, 1, channels)))
-        return self._sent(out)
-
-    def _sent(self, array: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Tensor:
-        return torch.from_numpy(np.asarray(array, np.float32)).to(self.device, non_blocking=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What a family works with."""
-
-    gallery: Gallery
-    zoo: Zoo
-    draw: Draw
-    places: list[Place]
-    window: Window
-
-    @property
-    def count(self) -> int:
-        return len(self.places)
-
-
-def spread(values: Tensor) -> Tensor:
-    """(P, …) → (P·T, …): the same for all frames of a clip."""
-    return values.repeat_interleave(LENGTH, dim=0)
-
-
-# -----------------------------------------------------------------------------
-# Shared steps
-
-
-def soft_mask(bench: Bench, points: Tensor, names: tuple[str, ...]) -> Tensor:
-    """(P·T, 1, S, S): one region a batch, its border moved, bent and feathered once a clip."""
-    draw, count = bench.draw, bench.count
-    inside = depth(draw.one(*names), points, CANVAS)[:, None]
-    bent = spread(draw.field(draw.uniform(0, 0.06, count), count, 7, CANVAS // 2))
-    grow = spread(draw.uniform(-0.10, 0.14, count)).view(-1, 1, 1, 1)
-    soft = spread(draw.uniform(0.012, 0.09, count)).view(-1, 1, 1, 1)
-    mask = torch.sigmoid((inside + bent + grow) / soft)
-    return F.interpolate(mask, scale_factor=2.0, mode="bilinear", align_corners=False)
-
-
-def tinted(bench: Bench, pictures: Tensor, amount: float = 1.0) -> Tensor:
-    """(P·T, 3, S, S) with other light: gain and offset a channel, gamma, saturation."""
-    draw, count = bench.draw, bench.count
-    gain = 1 + spread(draw.normal(0.06 * amount, count, 1) + draw.normal(0.035 * amount, count, 3))[..., None, None]
-    lift = spread(draw.normal(0.02 * amount, count, 3))[..., None, None]
-    gamma = spread(draw.normal(0.10 * amount, count)).exp().view(-1, 1, 1, 1)
-    grey = pictures.mean(dim=1, keepdim=True)
-    colour = 1 + spread(draw.normal(0.15 * amount, count)).view(-1, 1, 1, 1)
-    out = (grey + (pictures - grey) * colour).clamp(1e-4, 1).pow(gamma)
-    return (out * gain + lift).clamp(0, 1)
-
-
-def matched(pictures: Tensor, like: Tensor, mask: Tensor) -> Tensor:
-    """Mean and spread of each channel inside `mask` brought to those of `like` (Reinhard)."""
-    weight = mask / mask.sum(dim=(2, 3), keepdim=True).clamp(min=1.0)
-
-    def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-        mean = (x * weight).sum(dim=(2, 3), keepdim=True)
-        return mean, ((x - mean).square() * weight).sum(dim=(2, 3), keepdim=True).clamp(min=1e-5).sqrt()
-
-    (mean, size), (goal, wanted) = moments(pictures), moments(like)
-    return ((pictures - mean) * (wanted / size).clamp(0.5, 2.0) + goal).clamp(0, 1)
-
-
-def resampled(bench: Bench, pictures: Tensor) -> Tensor:
-    """Smaller and larger again."""
-    draw = bench.draw
-    side = int(CANVAS / draw.rng.uniform(1.3, 3.6))
-    if draw.chance(0.7):
-        small = F.interpolate(pictures, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
-    else:
-        small = F.interpolate(pictures, size=(side, side), mode="nearest")
-    how = draw.one("nearest", "bilinear", "bicubic", "bicubic")
-    if how == "nearest":
-        return F.interpolate(small, size=(CANVAS, CANVAS), mode=how)
-    return F.interpolate(small, size=(CANVAS, CANVAS), mode=how, align_corners=False).clamp(0, 1)
-
-
-def painted(bench: Bench, pictures: Tensor) -> Tensor:
-    """Through one painter, at the size of face that it works at; noise holds for a clip or changes with each frame."""
-    draw = bench.draw
-    if not bench.zoo.painters:
-        return resampled(bench, pictures)
-    net = bench.zoo.painters[draw.rng.integers(len(bench.zoo.painters))]
-    side = int(draw.rng.choice([128, 144, 160, 192, 224, 224]))
-    x = F.interpolate(pictures, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
-    recipe = net.recipe
-    noise = None
-    if recipe.code == "noise" and draw.chance(0.5):
-        cells = side // 2**recipe.downs // recipe.shrink
-        noise = torch.randn(1, recipe.latent, cells, cells, device=x.device)
-    with torch.inference_mode(), torch.autocast(x.device.type, torch.bfloat16):
-        out = net((x * 2 - 1).contiguous(memory_format=torch.channels_last), noise)
-    out = (out.float() / 2 + 0.5).clone()
-    return F.interpolate(out, size=(CANVAS, CANVAS), mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
-
-
-def machined(bench: Bench, pictures: Tensor, share: float) -> Tensor:
-    """With chance `share` what a generator would make of the pictures, or a resampler; else as they are."""
-    if not bench.draw.chance(share):
-        return pictures
-    return painted(bench, pictures) if bench.draw.chance(0.75) else resampled(bench, pictures)
-
-
-def smoothed(pictures: Tensor, sigma: Tensor) -> Tensor:
-    """(N, C, S, S) with Gaussian blurs of `sigma` (N,) pixels; up to about 3."""
-    radius = 7
-    line = torch.arange(-radius, radius + 1, device=pictures.device, dtype=torch.float32)
-    kernel = torch.exp(-line.square() / (2 * sigma.clamp(min=0.05)[:, None].square()))
-    kernel = (kernel / kernel.sum(dim=1, keepdim=True)).to(pictures.dtype)
-    count, channels, high, wide = pictures.shape
-    taps = kernel.repeat_interleave(channels, dim=0)[:, None]
-    x = pictures.reshape(1, count * channels, high, wide)
-    x = F.conv2d(F.pad(x, (0, 0, radius, radius), mode="replicate"), taps[..., None], groups=count * channels)
-    x = F.conv2d(F.pad(x, (radius, radius, 0, 0), mode="replicate"), taps[:, :, None], groups=count * channels)
-    return x.view(count, channels, high, wide)
-
-
-def sharpened(bench: Bench, pictures: Tensor) -> Tensor:
-    """An unsharp mask, as face enhancers leave it."""
-    draw, count = bench.draw, bench.count
-    soft = smoothed(pictures, spread(draw.uniform(0.7, 1.6, count)))
-    return (pictures + spread(draw.uniform(0.2, 1.2, count)).view(-1, 1, 1, 1) * (pictures - soft)).clamp(0, 1)
-
-
-def fitted(window: Window, pictures: Tensor, own: Tensor) -> Tensor:
-    """`pictures` (P·T, …) bent from their `own` landmarks to those of the window."""
-    marks = window.marks
-    field = spline(with_frame(own[:, CONTROL], CANVAS), with_frame(marks[:, CONTROL], CANVAS), CANVAS)
-    return bend(pictures, field)
-
-
-# -----------------------------------------------------------------------------
-# Families
 
 
 def self_blend(bench: Bench) -> Forged:
@@ -246,8 +73,10 @@ def self_blend(bench: Bench) -> Forged:
     source = machined(bench, tinted(bench, source), 0.6)
     if draw.chance(0.3):
         source = sharpened(bench, source)
-    mask = soft_mask(bench, bench.window.marks, ("face", "face", "inner", "lower", "mouth", "eyes", "eyes_mouth", "box"))
-    return _blended(bench, source, mask)
+    mask = soft_mask(
+        bench, bench.window.marks, ("face", "face", "inner", "lower", "mouth", "eyes", "eyes_mouth", "box")
+    )
+    return blended(bench, source, mask)
 
 
 def drift(bench: Bench) -> Forged:
@@ -266,14 +95,16 @@ def drift(bench: Bench) -> Forged:
         middle = window.marks[:, part].mean(dim=1)
         away = grid[None] - middle[:, None, None]
         angle, zoom = law[:, 0, None, None], law[:, 1, None, None]
-        turned = torch.stack([away[..., 0] * zoom - away[..., 1] * angle, away[..., 0] * angle + away[..., 1] * zoom], -1)
+        turned = torch.stack(
+            [away[..., 0] * zoom - away[..., 1] * angle, away[..., 0] * angle + away[..., 1] * zoom], -1
+        )
         moved = turned + (law[:, 2:] * unit[:, None])[:, None, None]
         near = torch.sigmoid((depth(name, window.marks, CANVAS)[:, None] + 0.06) / 0.06)
         field = field + moved * F.interpolate(near, size=grid.shape[:2], mode="area").permute(0, 2, 3, 1)
         touched = torch.maximum(touched, near)
     made = machined(bench, bend(window.flat, field), 0.25)
     mask = F.interpolate(touched, scale_factor=2.0, mode="bilinear", align_corners=False)
-    return _forged(bench, made, mask)
+    return forged(bench, made, mask)
 
 
 def kinematic(bench: Bench) -> Forged:
@@ -306,7 +137,7 @@ def kinematic(bench: Bench) -> Forged:
     field = spline(with_frame(marks[:, CONTROL], CANVAS), with_frame((marks + change)[:, CONTROL], CANVAS), CANVAS)
     made = machined(bench, bend(window.flat, field), 0.25)
     mask = torch.sigmoid((depth("face", marks, CANVAS)[:, None] + 0.05) / 0.05)
-    return _forged(bench, made, F.interpolate(mask, scale_factor=2.0, mode="bilinear", align_corners=False))
+    return forged(bench, made, F.interpolate(mask, scale_factor=2.0, mode="bilinear", align_corners=False))
 
 
 def borrow(bench: Bench) -> Forged:
@@ -317,7 +148,7 @@ def borrow(bench: Bench) -> Forged:
     made = machined(bench, laid(other.flat, matrix, shift), 0.6)
     mask = soft_mask(bench, window.marks, ("lower", "lower", "mouth"))
     made = matched(made, window.flat, mask) if draw.chance(0.6) else tinted(bench, made, 0.4)
-    return _blended(bench, made, mask)
+    return blended(bench, made, mask)
 
 
 def swap(bench: Bench) -> Forged:
@@ -331,7 +162,7 @@ def swap(bench: Bench) -> Forged:
     made = machined(bench, fitted(window, pictures, own), 0.6)
     mask = soft_mask(bench, window.marks, ("face", "face", "inner"))
     made = matched(made, window.flat, mask) if draw.chance(0.85) else made
-    return _blended(bench, made, mask, least=0.75)
+    return blended(bench, made, mask, least=0.75)
 
 
 def repaint(bench: Bench) -> Forged:
@@ -343,8 +174,8 @@ def repaint(bench: Bench) -> Forged:
     if draw.chance(0.3):
         made = sharpened(bench, made)
     if draw.chance(0.5):
-        return _forged(bench, made, torch.ones_like(made[:, :1]))
-    return _blended(bench, made, soft_mask(bench, window.marks, ("face", "inner", "box", "lower")), least=0.7)
+        return forged(bench, made, torch.ones_like(made[:, :1]))
+    return blended(bench, made, soft_mask(bench, window.marks, ("face", "inner", "box", "lower")), least=0.7)
 
 
 def reanimate(bench: Bench) -> Forged:
@@ -353,8 +184,8 @@ def reanimate(bench: Bench) -> Forged:
     pictures, own = spread(window.clips[:, which]), spread(window.points[:, which])
     made = machined(bench, fitted(window, pictures, own), 0.75)
     if bench.draw.chance(0.3):
-        return _blended(bench, made, soft_mask(bench, window.marks, ("face", "inner")), least=0.9)
-    return _forged(bench, made, torch.ones_like(made[:, :1]))
+        return blended(bench, made, soft_mask(bench, window.marks, ("face", "inner")), least=0.9)
+    return forged(bench, made, torch.ones_like(made[:, :1]))
 
 
 def render(bench: Bench) -> Forged:
@@ -374,7 +205,7 @@ def render(bench: Bench) -> Forged:
         made = sharpened(bench, made)
     if draw.chance(0.25):
         made = painted(bench, made)
-    return _forged(bench, made, mask)
+    return forged(bench, made, mask)
 
 
 def inpaint(bench: Bench) -> Forged:
@@ -395,7 +226,7 @@ def inpaint(bench: Bench) -> Forged:
         made = sharpened(bench, made)
     if draw.chance(0.5):
         mask = soft_mask(bench, window.marks, ("lower", "mouth"))
-    return _blended(bench, made, mask, least=0.9)
+    return blended(bench, made, mask, least=0.9)
 
 
 def deepfake(bench: Bench) -> Forged:
@@ -417,7 +248,7 @@ def deepfake(bench: Bench) -> Forged:
     edge = F.pad(torch.ones_like(face[:, :1]), (0, CANVAS - face.shape[-1], 0, CANVAS - face.shape[-2]))
     mask = mask * laid(edge, back, -torch.einsum("nij,nj->ni", back, shift), "bilinear").clamp(0, 1)
     made = matched(made, window.flat, mask) if draw.chance(0.9) else made
-    return _blended(bench, made, mask, least=0.85)
+    return blended(bench, made, mask, least=0.85)
 
 
 def _rendered(bench: Bench, still: Tensor, own: Tensor, mask: Tensor, marks: Tensor | None = None) -> Tensor:
@@ -427,24 +258,6 @@ def _rendered(bench: Bench, still: Tensor, own: Tensor, mask: Tensor, marks: Ten
     with torch.inference_mode(), torch.autocast(still.device.type, torch.bfloat16):
         made = net(asked.contiguous(memory_format=torch.channels_last))
     return made.clone().clamp(0, 1)
-
-
-def _blended(bench: Bench, made: Tensor, mask: Tensor, least: float = 0.0) -> Forged:
-    """Laid over the window with a share drawn a clip: SBI's ratios, or at least `least`."""
-    if least:
-        share = bench.draw.uniform(least, 1, bench.count)
-    else:
-        options = np.array([0.3, 0.5, 0.75, 1, 1, 1, 1])
-        picked = options[bench.draw.rng.integers(0, len(options), bench.count)]
-        share = torch.from_numpy(picked.astype(np.float32)).to(made.device, non_blocking=True)
-    return _forged(bench, made, mask * spread(share).view(-1, 1, 1, 1))
-
-
-def _forged(bench: Bench, made: Tensor, mask: Tensor) -> Forged:
-    base = bench.window.flat
-    out = base + (made - base) * mask
-    shape = (bench.count, LENGTH)
-    return Forged(out.clamp(0, 1).unflatten(0, shape), mask.unflatten(0, shape))
 
 
 FAMILIES: Final[dict[str, Callable[[Bench], Forged]]] = {

@@ -1,6 +1,6 @@
 """All sources on the card, and windows of them on one canvas: the face box's longer side always has FACE_PX.
 
-    python -m scanner.training.gpu.gallery CORPUS CACHE TABLE      # here: what survey found, packed small
+python -m scanner.training.gpu.gallery CORPUS CACHE TABLE      # here: what survey found, packed small
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scanner.evaluation.video import read_video
-from scanner.training.data import Kind, Role, read_corpus, roles
+from scanner.training.data import Kind, read_corpus, roles
 from scanner.training.forge.layers import Pixels
 from scanner.training.gpu.geometry import KEPT, STABLE, eye_distance, pixel_grid, sample
+from scanner.training.landmarks import steady
 
 FACE_PX: Final = 128
 CANVAS: Final = 224
@@ -51,8 +52,7 @@ class Row:
 
 def pack(corpus: Path, cache: Path, out: Path) -> int:
     """Writes the table of every source with a usable face; gives their number. Needs what `survey` left in `cache`."""
-    from scanner.training.landmarks import steady
-    from scanner.training.sources import LEAST_PRESENCE, longest
+    from scanner.training.sources import LEAST_PRESENCE, longest  # noqa: PLC0415  # it brings the face detector
 
     sources = read_corpus(corpus)
     given = roles(sources)
@@ -92,7 +92,9 @@ def read_table(path: Path) -> list[Row]:
         places = np.cumsum(points[begin:end].astype(np.int32), axis=0) / _UNIT
         if head[3]:
             places = places[:, :0]
-        rows.append(Row(*head.tolist(), start, stop, boxes[begin:end].astype(np.float32), places.astype(np.float32)))
+        own, marks = boxes[begin:end].astype(np.float32), places.astype(np.float32)
+        path_, kind, person, method, role = (str(word) for word in head)
+        rows.append(Row(path_, kind, person, method, role, start, stop, own, marks))
         begin = end
     return rows
 
@@ -238,7 +240,9 @@ class Gallery:
             points.append(own)
         return Window(torch.stack(clips), torch.stack(points))
 
-    def _canvas(self, entry: Entry, times: list[int], matrix: NDArray[np.float64], shift: NDArray[np.float64]) -> Tensor:
+    def _canvas(
+        self, entry: Entry, times: list[int], matrix: NDArray[np.float64], shift: NDArray[np.float64]
+    ) -> Tensor:
         grid = pixel_grid(CANVAS, self.device) - (CANVAS - 1) / 2
         places = torch.einsum("tij,hwj->thwi", self._tensor(matrix), grid) + self._tensor(shift)[:, None, None]
         return sample(entry.frames[times].float() / 255, places).clamp(0, 1)
@@ -257,6 +261,7 @@ def _read(job: tuple[Path, Row]) -> Read:
     return read_frames(*job)
 
 
+Doubles: TypeAlias = NDArray[np.float64]
 Read: TypeAlias = tuple[Pixels, Row]
 
 

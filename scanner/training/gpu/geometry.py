@@ -50,9 +50,7 @@ def pixel_grid(size: int, device: torch.device, step: int = 1) -> Tensor:
 def sample(pictures: Tensor, places: Tensor, mode: str = "bicubic") -> Tensor:
     """(N, C, H, W) read at places (N, h, w, 2); edges repeat."""
     size = torch.tensor([pictures.shape[3], pictures.shape[2]], device=pictures.device, dtype=torch.float32)
-    return F.grid_sample(
-        pictures, (2 * places + 1) / size - 1, mode=mode, padding_mode="border", align_corners=False
-    )
+    return F.grid_sample(pictures, (2 * places + 1) / size - 1, mode=mode, padding_mode="border", align_corners=False)
 
 
 def bend(pictures: Tensor, field: Tensor, mode: str = "bicubic") -> Tensor:

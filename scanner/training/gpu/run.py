@@ -1,6 +1,6 @@
 """A run on one GPU, read top to bottom: config, pairs, batches, loop. Its length is set in seconds.
 
-    python -m scanner.training.gpu.run CORPUS TABLE RUN --seconds 420
+python -m scanner.training.gpu.run CORPUS TABLE RUN --seconds 420
 """
 
 from __future__ import annotations
@@ -9,13 +9,11 @@ import argparse
 import json
 import math
 import os
-import queue
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -26,122 +24,15 @@ from scanner.training.data import Kind, Role
 from scanner.training.gpu.config import GpuConfig
 from scanner.training.gpu.forgeries import LETTERS
 from scanner.training.gpu.gallery import CANVAS, FACE_PX, LENGTH, Gallery, Place, open_gallery, read_entries, read_table
-from scanner.training.gpu.wear import CROP_SCALE, cut
-from scanner.training.gpu.workshop import Group, Workshop
-from scanner.training.losses import Truth, total
+from scanner.training.gpu.loader import Batch, Loader
+from scanner.training.gpu.wear import CROP_SCALE
+from scanner.training.gpu.workshop import Workshop
+from scanner.training.losses import total
 from scanner.training.model import TempoNet, load_matching, parameters
 from scanner.training.weights import average
 
-# -----------------------------------------------------------------------------
-# Batches
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """2P clips on the card, the real ones first."""
-
-    clips: Tensor
-    "(2P, T, S, S, 3) uint8."
-    truth: Truth
-    families: list[str]
-    "of the pairs"
-    made: torch.cuda.Event | None
-
-    def arrive(self) -> None:
-        """Makes the current stream wait for the batch, and keeps its memory for it."""
-        if self.made is None:
-            return
-        here = torch.cuda.current_stream()
-        here.wait_event(self.made)
-        for tensor in (self.clips, *(getattr(self.truth, field.name) for field in fields(self.truth))):
-            tensor.record_stream(here)
-
-
-class Loader(threading.Thread):
-    """Brings what the encoders have finished back to the card and cuts it, a batch or two ahead."""
-
-    def __init__(self, shop: Workshop, config: GpuConfig, device: torch.device) -> None:
-        super().__init__(daemon=True)
-        self.ready: queue.Queue[Batch | BaseException] = queue.Queue(2)
-        self._shop, self._config, self._device = shop, config, device
-        self._rng = np.random.default_rng(config.seed + 3)
-        self.halt = False
-
-    def run(self) -> None:
-        try:
-            if self._device.type == "cuda":
-                with torch.cuda.stream(torch.cuda.Stream(self._device)):
-                    self._load()
-            else:
-                self._load()
-        except BaseException as wrong:
-            self.ready.put(wrong)
-
-    @torch.no_grad()
-    def _load(self) -> None:
-        while not self.halt:
-            made = None
-            got = self._batch()
-            if got is None:
-                return
-            clips, truth, families = got
-            if self._device.type == "cuda":
-                made = torch.cuda.Event()
-                made.record()
-            self._put(Batch(clips, truth, families, made))
-
-    def _group(self) -> Group | None:
-        while not self.halt:
-            try:
-                group = self._shop.ready.get(timeout=0.5)
-            except queue.Empty:
-                continue
-            if isinstance(group, str):
-                raise RuntimeError(group)
-            if group.single == self._config.single:
-                return group
-            self._shop.give_back(group)
-        return None
-
-    def _put(self, batch: Batch) -> None:
-        while not self.halt:
-            try:
-                return self.ready.put(batch, timeout=0.5)
-            except queue.Full:
-                continue
-
-    def _batch(self) -> tuple[Tensor, Truth, list[str]] | None:
-        config, device, rng = self._config, self._device, self._rng
-        real, fake, masks, frames, families = [], [], [], [], []
-        for _ in range(config.groups):
-            group = self._group()
-            if group is None:
-                return None
-            shown = torch.from_numpy(self._shop.slots.view(group.slot, group.shape)).to(device)
-            clips = cut(shown, group.way)
-            self._shop.give_back(group)
-            mask = torch.from_numpy(group.mask).to(device).float() / 255
-            if rng.random() < 0.5:
-                clips, mask = clips.flip(3), mask.flip(3)
-            one, other = clips.chunk(2)
-            real.append(one)
-            fake.append(other)
-            masks.append(mask)
-            frames.append(torch.from_numpy(group.frames).to(device))
-            families += [group.family] * len(one)
-        clips, mask, told = torch.cat(real + fake), torch.cat(masks), torch.cat(frames)
-        own = torch.tensor([float(family != "true") for family in families]).to(device)
-        if config.single:  # every frame is a clip
-            clips, mask, told = clips.flatten(0, 1)[:, None], mask.flatten(0, 1)[:, None], told.flatten(0, 1)[:, None]
-            own, families = own.repeat_interleave(LENGTH), [name for name in families for _ in range(LENGTH)]
-        truth = Truth(
-            clip=torch.cat([torch.zeros_like(own), torch.ones_like(own)]),
-            frames=torch.cat([torch.zeros_like(told), told]),
-            mask=torch.cat([torch.zeros_like(mask), mask]),
-            masked=torch.cat([torch.ones_like(own), own]),
-            own=own,
-        )
-        return clips, truth, families
+Kept: TypeAlias = tuple[Tensor, list[str], dict[str, Tensor]]
+"""Logits (2P,), families of the pairs, parts of the loss."""
 
 
 # -----------------------------------------------------------------------------
@@ -149,8 +40,10 @@ class Loader(threading.Thread):
 
 
 @torch.no_grad()
-def look(net: TempoNet, dev: Gallery, single: bool) -> dict[str, float]:
+def look(like: TempoNet, ema: dict[str, Tensor], dev: Gallery, single: bool) -> dict[str, float]:
     """AUC of each held-out generator against held-out people, clean pictures; for reporting only."""
+    net = TempoNet(temporal=like.temporal).to(dev.device).eval()
+    net.load_state_dict(ema)
     rng = np.random.default_rng(5)
     crop = round(CROP_SCALE * FACE_PX / 2) * 2
     low = (CANVAS - crop) // 2
@@ -165,7 +58,6 @@ def look(net: TempoNet, dev: Gallery, single: bool) -> dict[str, float]:
                 out += net(pixels[:, 3:4] if single else pixels).clip.float().tolist()
         return out
 
-    net.eval()
     real = scores([Place(entry, len(entry.frames) // 3) for own in dev.people.values() for entry in own])
     told = {}
     for method, own in dev.methods.items():
@@ -227,72 +119,83 @@ def train(corpus: Path, table: Path, run: Path, config: GpuConfig) -> TempoNet:
 def learn(shop: Workshop, dev: Gallery, config: GpuConfig, run: Path, note: Callable[..., None]) -> TempoNet:
     """The detector's own loop."""
     device = dev.device
-    torch.manual_seed(config.seed)
-    net = TempoNet(temporal=not config.single)
-    if config.start:
-        fresh = load_matching(net, torch.load(config.start, weights_only=True, map_location="cpu")["ema"])
-        note(stage="start", fresh=len(fresh))
-    net.to(device).backbone.to(memory_format=torch.channels_last)
+    net = started(config, note).to(device)
+    net.backbone.to(memory_format=torch.channels_last)
     opt = optimiser_for(net, config)
     ema = {key: value.clone() for key, value in net.state_dict().items()}
     loader = Loader(shop, config, device)
     loader.start()
     note(stage="detector", weights=parameters(net), config=asdict(config))
     began, step, seen, waited, looked = time.perf_counter(), 0, 0, 0.0, 0.0
-    sums: dict[str, list[float]] = {}
-    kept: list[tuple[Tensor, list[str], dict[str, Tensor]]] = []
+    kept: list[Kept] = []
     while (done := (time.perf_counter() - began) / config.seconds) < 1:
         asked = time.perf_counter()
-        batch = loader.ready.get()
-        if isinstance(batch, BaseException):
-            raise batch
+        batch = loader.next()
         waited += time.perf_counter() - asked
-        batch.arrive()
-        net.train()
-        rate = min((step + 1) / config.warmup, 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
-        for group in opt.param_groups:
-            group["lr"] = config.lr * rate * group["scale"]
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            out = net(batch.clips)
-        loss, parts = total(out, batch.truth)
-        opt.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 2.0)
-        opt.step()
+        kept.append(learn_from(batch, net, opt, config.lr * rate_at(step, done, config)))
         average(ema, net, step, config.ema)
         step, seen = step + 1, seen + batch.clips.shape[0] * batch.clips.shape[1]
-        kept.append((out.clip.detach(), batch.families, parts))
+        spent = time.perf_counter() - began
         if step % config.note_every == 0:
-            _count(kept, sums)
+            note(step=step, frames=seen, s=spent / step, waited=waited / spent, **counted(kept))
             kept.clear()
-            spent = time.perf_counter() - began
-            note(step=step, frames=seen, s=spent / step, waited=waited / spent, **{k: float(np.mean(v)) for k, v in sums.items()})
-            sums.clear()
-        if time.perf_counter() - began - looked > config.look_every:
-            looked = time.perf_counter() - began
+        if spent - looked > config.look_every:
+            looked = spent
             _save(run, step, ema, config)
-            judge = TempoNet(temporal=not config.single).to(device)
-            judge.load_state_dict(ema)
-            note(step=step, **look(judge, dev, config.single))
+            note(step=step, **look(net, ema, dev, config.single))
     loader.halt = True
     loader.join()
     _save(run, step, ema, config)
+    note(step=step, frames=seen, **look(net, ema, dev, config.single))
     net.load_state_dict(ema)
-    note(step=step, frames=seen, **look(net, dev, config.single))
     return net
 
 
-def _count(kept: list[tuple[Tensor, list[str], dict[str, Tensor]]], sums: dict[str, list[float]]) -> None:
-    """Shares of pairs told right, by family: the fake above its real one (p), and both on their side of nought (r)."""
+def started(config: GpuConfig, note: Callable[..., None]) -> TempoNet:
+    """The network as the run begins."""
+    torch.manual_seed(config.seed)
+    net = TempoNet(temporal=not config.single)
+    if config.start:
+        fresh = load_matching(net, torch.load(config.start, weights_only=True, map_location="cpu")["ema"])
+        note(stage="start", fresh=len(fresh))
+    return net
+
+
+def rate_at(step: int, done: float, config: GpuConfig) -> float:
+    """Linear warm-up, then a cosine over the run's time to a hundredth."""
+    return min((step + 1) / config.warmup, 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def learn_from(batch: Batch, net: TempoNet, opt: torch.optim.Optimizer, lr: float) -> Kept:
+    """One step; gives logits, families and the parts of the loss, without waiting for the card."""
+    batch.arrive()
+    net.train()
+    for group in opt.param_groups:
+        group["lr"] = lr * group["scale"]
+    kind = batch.clips.device.type
+    with torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
+        out = net(batch.clips)
+    loss, parts = total(out, batch.truth)
+    opt.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(net.parameters(), 2.0)
+    opt.step()
+    return out.clip.detach(), batch.families, parts
+
+
+def counted(kept: list[Kept]) -> dict[str, float]:
+    """Means: of each family the fake above its real one (p) and both on their side of nought (r), and the loss."""
+    sums: dict[str, list[float]] = {}
     for logits, families, parts in kept:
         real, fake = logits.float().cpu().chunk(2)
         for family in set(families):
             own = torch.tensor([name == family for name in families])
-            letter = LETTERS[family]
-            sums.setdefault(f"{letter}p", []).append(float((fake[own] > real[own]).float().mean()))
-            sums.setdefault(f"{letter}r", []).append(float(((fake[own] > 0).float().mean() + (real[own] < 0).float().mean()) / 2))
+            right = torch.cat([fake[own] > 0, real[own] < 0]).float().mean()
+            sums.setdefault(f"{LETTERS[family]}p", []).append(float((fake[own] > real[own]).float().mean()))
+            sums.setdefault(f"{LETTERS[family]}r", []).append(float(right))
         for name, value in parts.items():
             sums.setdefault(name, []).append(float(value))
+    return {name: float(np.mean(values)) for name, values in sums.items()}
 
 
 def _save(run: Path, step: int, ema: dict[str, Tensor], config: GpuConfig) -> None:

@@ -17,7 +17,7 @@ from scanner.training.data import Kind, Role
 from scanner.training.gpu.config import GpuConfig
 from scanner.training.gpu.forgeries import SHARES
 from scanner.training.gpu.gallery import open_gallery, read_entries, read_table
-from scanner.training.gpu.generators import Zoo, refreshed
+from scanner.training.gpu.nets import Zoo, open_zoo
 from scanner.training.gpu.workshop import forge
 
 
@@ -31,14 +31,14 @@ def draw_sheet(corpus: Path, table: Path, zoo_folder: Path | None, out: Path, se
         own = [row for row in known if row.kind == kind]
         some += [own[k] for k in rng.choice(len(own), min(number, len(own)), replace=False)]
     gallery = open_gallery(read_entries(corpus, some), torch.device("cpu"))
-    zoo = Zoo(people=sorted({row.person for row in known if row.kind == Kind.CLIP}))
-    if zoo_folder:
-        refreshed(zoo, zoo_folder, gallery.device)
+    people = sorted({row.person for row in known if row.kind == Kind.CLIP})
+    zoo = open_zoo(zoo_folder, people, gallery.device) if zoo_folder else Zoo(people=people)
     lines = []
     for family in SHARES:
         one = replace(GpuConfig(), only=family, pairs=rows, device="cpu")
         _, real, made, _ = forge(gallery, zoo, one, rng)
-        shown = [real[:, 0], made.clips[:, 0], made.clips[:, 3], made.clips[:, 7], made.mask[:, 3].expand(-1, 3, -1, -1)]
+        mask = made.mask[:, 3].expand(-1, 3, -1, -1)
+        shown = [real[:, 0], made.clips[:, 0], made.clips[:, 3], made.clips[:, 7], mask]
         line = torch.stack(shown, dim=1).permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)
         picture = np.ascontiguousarray((line.clamp(0, 1) * 255).byte().numpy()[..., ::-1])
         cv2.putText(picture, family, (4, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 255, 255), 2)

@@ -1,8 +1,8 @@
 """What happens to both members of a pair on their way: filmed size, light, noise, encoders, shown size; then the crop.
 
-    on the card  filmed size ─▶ light, blur, noise, freezes ─▶ (a first encoder's blocks) ─▶ shown size
-    on the cores                                                        ─▶ H.264 or MPEG-4, as a stream is encoded
-    on the card                                                         ─▶ the square that production would cut
+on the card  filmed size ─▶ light, blur, noise, freezes ─▶ (a first encoder's blocks) ─▶ shown size
+on the cores                                                        ─▶ H.264 or MPEG-4, as a stream is encoded
+on the card                                                         ─▶ the square that production would cut
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import mmap
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import Final, cast
 
 import av
 import numpy as np
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from scanner.training.gpu.forgeries import Draw, smoothed, spread
 from scanner.training.gpu.gallery import CANVAS, FACE_PX, LENGTH
+from scanner.training.gpu.steps import Draw, smoothed, spread
 
 CROP_SCALE: Final = 1.3
 CROP_PX: Final = 160
@@ -185,15 +185,13 @@ class Encoder:
 
 def coded(clip: NDArray[np.uint8], how: Encoder) -> NDArray[np.uint8]:
     """(T, H, W, 3) through the encoder and its decoder; H and W are even."""
-    out = av.CodecContext.create(how.codec, "w")
-    assert isinstance(out, av.VideoCodecContext)
+    out = cast(av.VideoCodecContext, av.CodecContext.create(how.codec, "w"))
     out.width, out.height, out.pix_fmt = clip.shape[2], clip.shape[1], "yuv420p"
     out.framerate, out.time_base = how.rate, 1 / how.rate
     out.thread_count, out.options = 1, how.options
     if how.kbps:
         out.bit_rate = how.kbps * 1000
-    into = av.CodecContext.create("h264" if how.codec == "libx264" else how.codec, "r")
-    assert isinstance(into, av.VideoCodecContext)
+    into = cast(av.VideoCodecContext, av.CodecContext.create("h264" if how.codec == "libx264" else how.codec, "r"))
     into.thread_count = 1
     packets = []
     for number, picture in enumerate(clip):

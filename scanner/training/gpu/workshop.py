@@ -1,6 +1,6 @@
 """The processes that make what a run learns from. Python launches kernels on one core: one process could not keep up.
 
-    keeper ─▶ generators ─▶ makers: forge and age on the card ─▶ shared memory ─▶ coders: real encoders ─▶ the run
+    keepers ─▶ generators ─▶ makers: forge and age on the card ─▶ shared memory ─▶ coders: real encoders ─▶ the run
 
 All are forked before any of them touches the card; each has its own copy of the gallery there.
 """
@@ -26,9 +26,11 @@ from torch import Tensor
 
 from scanner.training.gpu.config import GpuConfig
 from scanner.training.gpu.faults import evened, faulty, partial
-from scanner.training.gpu.forgeries import FAMILIES, MOVING, SHARES, Bench, Draw, Forged
+from scanner.training.gpu.forgeries import FAMILIES, MOVING, SHARES
 from scanner.training.gpu.gallery import CANVAS, FACE_PX, LENGTH, Gallery, Place, Read, open_gallery
-from scanner.training.gpu.generators import Keeper, Zoo, refreshed
+from scanner.training.gpu.generators import Keeper, plan
+from scanner.training.gpu.nets import Zoo, open_zoo
+from scanner.training.gpu.steps import Bench, Draw, Forged
 from scanner.training.gpu.wear import Encoder, Slots, Way, aged, coded_pairs, cut_mask
 
 CELLS: Final = 20
@@ -98,13 +100,17 @@ class Workshop:
         self._single = _CONTEXT.Value(ctypes.c_bool, config.single)
         for slot in range(config.ahead):
             self._free.put(slot)
-        work: list[tuple[Callable[..., None], tuple[Any, ...]]] = [(self._code, ())] * config.coders
-        work += [(self._make, (read, number)) for number in range(config.makers)]
-        if config.zoo_steps:
-            work.append((self._keep, (read, note)))
-        self._all = [_CONTEXT.Process(target=self._guarded, args=job, daemon=True) for job in work]
-        for process in self._all:
+        keepers = [(self._keep, (read, note, number)) for number in range(config.keepers * bool(config.zoo_steps))]
+        for process in self._started(keepers):
+            process.join()
+        coders = [(self._code, ())] * config.coders
+        self._all = self._started([*coders, *((self._make, (read, number)) for number in range(config.makers))])
+
+    def _started(self, jobs: list[tuple[Callable[..., None], tuple[Any, ...]]]) -> list[Any]:
+        all_ = [_CONTEXT.Process(target=self._guarded, args=job, daemon=True) for job in jobs]
+        for process in all_:
             process.start()
+        return all_
 
     def give_back(self, group: Group) -> None:
         """The group's slot may be used again."""
@@ -126,7 +132,7 @@ class Workshop:
         cv2.setNumThreads(1)
         try:
             work(*args)
-        except BaseException:
+        except BaseException:  # noqa: BLE001  # the run is told and ends with it
             self.ready.put(traceback.format_exc())
 
     def _make(self, read: list[Read], number: int) -> None:
@@ -134,9 +140,8 @@ class Workshop:
         gallery = open_gallery(read, torch.device(config.device))
         rng = np.random.default_rng((config.seed, 7, number))
         torch.manual_seed(1000 * config.seed + number)
-        zoo = Zoo(people=sorted(gallery.people))
+        zoo = open_zoo(self.zoo_folder, sorted(gallery.people), gallery.device)
         while not self._halt.value:
-            refreshed(zoo, self.zoo_folder, gallery.device)
             now = config.alone() if self._single.value else config
             try:
                 slot = self._free.get(timeout=0.5)
@@ -175,7 +180,8 @@ class Workshop:
             if last:
                 self.ready.put(group)
 
-    def _keep(self, read: list[Read], note: Callable[..., None]) -> None:
-        gallery = open_gallery(read, torch.device(self.config.device))
-        keeper = Keeper(gallery, self.zoo_folder, self.config.zoo_steps, self.config.seed, lambda text: note(zoo=text))
-        keeper.work(lambda: bool(self._halt.value))
+    def _keep(self, read: list[Read], note: Callable[..., None], number: int) -> None:
+        config = self.config
+        gallery = open_gallery(read, torch.device(config.device))
+        keeper = Keeper(gallery, self.zoo_folder, config.zoo_steps, config.seed, lambda text: note(zoo=text))
+        keeper.work(plan()[number :: config.keepers])
