@@ -18,6 +18,7 @@ STEPS = {
     "sheet": "Draw forgeries beside their sources, to look at.",
     "run": "Train: the frame stage, then the clip stage; goes on where it was stopped.",
     "heldout": "Cut the people and generators that are never trained on.",
+    "calibrate": "Fit thresholds and buckets of quality to held-out real people, and write them on a card.",
     "reopen": "Make a checkpoint of a model that ships, to train on from.",
 }
 FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

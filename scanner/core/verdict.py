@@ -6,7 +6,6 @@ StreamState, Segment, Observation, ClipScores ──conclude──▶ Verdict, A
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -14,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from scanner.core.alerts import edges
+from scanner.core.calibration import Calibration
 from scanner.core.evidence import combined, updated
 from scanner.core.identity import digest, identity
 from scanner.core.joining import apart, joined
@@ -39,20 +39,6 @@ from scanner.core.types import (
 )
 
 FRAMES_PER_SECOND = 30  # for which the promise of false alarms an hour is kept
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Logit to score: score = 1 / (1 + exp(−(slope · logit + bias))), fitted on held-out people."""
-
-    slope: float = 1.0
-    bias: float = 0.0
-    null_bound: float = 0.35
-    """mean score that a stream of a real face does not exceed (upper conformal quantile)"""
-
-    def score(self, logit: float) -> float:
-        """Calibrated suspicion in [0, 1], rounded to a millionth."""
-        return round(1.0 / (1.0 + math.exp(-min(60.0, max(-60.0, self.slope * logit + self.bias)))), 6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,14 +198,14 @@ def _face(
         SpanScore(
             segment.start_ms + clip.start_ms,
             segment.start_ms + max(clip.start_ms + 1, min(clip.end_ms, duration_ms)),
-            judge.calibration.score(clip.logit),
+            judge.calibration.score(clip.logit, tracklet.quality),
         )
         for clip in mine
     )
     track = replace(known, box=tracklet.last_box, seen_ms=segment.start_ms + tracklet.end_ms)
     score = None
     if not reasons:
-        score = judge.calibration.score(float(np.mean([clip.logit for clip in mine])))
+        score = judge.calibration.score(float(np.mean([clip.logit for clip in mine])), tracklet.quality)
         for clip, span in zip(mine, spans, strict=True):
             if not clip.repeats:
                 track = _weighed(track, span.score, judge)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.core.errors import ScannerError
-from scanner.core.types import ClipSpec, Mode
+from scanner.core.types import ClipSpec, Mode, Quality
 from scanner.faces.mediapipe import quiet_near_and_far
 from scanner.media.demux import Limits
 from scanner.media.observe import SegmentObserver
@@ -103,6 +103,11 @@ def _about(observer: SegmentObserver) -> dict[str, Any]:
         return {"width": seen.width, "height": seen.height, "reasons": list(seen.reasons)}
     quality = max(seen.tracklets, key=lambda tracklet: tracklet.frames).quality
     return {"width": seen.width, "height": seen.height, "duration_ms": seen.duration_ms, **asdict(quality)}
+
+
+def quality_of(about: dict[str, Any]) -> Quality:
+    """The quality that a store tells of a file with a face."""
+    return Quality(**{field.name: about[field.name] for field in fields(Quality)})
 
 
 def open_store(out: Path) -> Store:

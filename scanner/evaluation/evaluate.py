@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.evaluation.controls import CONTROLS, metadata_auc
-from scanner.evaluation.crops import Item, Store
+from scanner.evaluation.crops import Item, Store, quality_of
 from scanner.evaluation.files import file_scores
 from scanner.evaluation.metrics import auc, average_precision, bootstrap, ece, eer, pair_accuracy, sigmoid, tpr_at
 from scanner.evaluation.onnx_scorer import Change, score_store
@@ -28,7 +28,7 @@ class Scored:
 
     items: tuple[Item, ...]
     scores: NDArray[np.float64]
-    "(n,) logits."
+    "(n,) logits, less what real faces of the same quality get."
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -42,9 +42,15 @@ class Scored:
 
 def score_files(folder: Path, store: Store, change: Change | None = None) -> Scored:
     """Every file of the store that has a face."""
-    scores = file_scores(store.cuts, score_store(folder, store.pixels, change).clip)
+    scores = at_their_quality(file_scores(store.cuts, score_store(folder, store.pixels, change).clip), store, folder)
     items = tuple(item for item in store.items if item.file in scores)
     return Scored(items, np.array([scores[item.file] for item in items]))
+
+
+def at_their_quality(scores: dict[str, float], store: Store, folder: Path) -> dict[str, float]:
+    """File → logit, less the shift of its face's quality, as verdicts are calibrated."""
+    calibration = read_card(folder).calibrated
+    return {file: logit - calibration.shift(quality_of(store.about[file])) for file, logit in scores.items()}
 
 
 def figures(scored: Scored, card: Card) -> dict[str, Any]:

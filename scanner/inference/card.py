@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from scanner.core.calibration import Bucket, Calibration
 from scanner.core.errors import ModelMismatchError
 from scanner.core.types import ClipSpec, ModelRef
-from scanner.core.verdict import Calibration
 
 FORMAT = "scanner-clip-v1"
 
@@ -30,16 +31,26 @@ class Geometry(Part):
     max_fps: float = Field(45.0, gt=0, description="above this rate every k-th frame is taken")
 
 
+class QualityBucket(Part):
+    """Real faces of one quality; the first bucket that a face is below both bounds of counts."""
+
+    face_px_below: float = Field(math.inf, gt=0, description="longer side of the face box in pixels")
+    sharpness_below: float = Field(math.inf, gt=0, description="measured sharpness in [0, 1]")
+    shift: float = Field(description="taken off the logit of a face of this quality")
+    real_clips: int = Field(ge=0, description="held-out real videos of this quality")
+
+
 class CalibrationTable(Part):
     """How a logit becomes a score, and which scores carry which word."""
 
-    slope: float = Field(gt=0, description="score = 1 / (1 + exp(-(slope * logit + bias)))")
+    slope: float = Field(gt=0, description="score = 1 / (1 + exp(-(slope * (logit - shift) + bias)))")
     bias: float
     null_bound: float = Field(gt=0, lt=1, description="mean score that a stream of a real face does not exceed")
     suspected_from: float = Field(ge=0, le=1, description="conformal threshold: at most 5 % of real people above")
     manipulated_from: float = Field(ge=0, le=1, description="conformal threshold: at most 1 % of real people above")
     real_clips: int = Field(ge=0, description="n, held-out real videos behind the thresholds")
     statement: str = ""
+    buckets: tuple[QualityBucket, ...] = ()
 
 
 class Quality(Part):
@@ -83,7 +94,8 @@ class Card(Part):
     @property
     def calibrated(self) -> Calibration:
         c = self.calibration
-        return Calibration(c.slope, c.bias, c.null_bound)
+        buckets = tuple(Bucket(b.shift, b.face_px_below, b.sharpness_below) for b in c.buckets)
+        return Calibration(c.slope, c.bias, c.null_bound, buckets)
 
 
 def models_root() -> Path:

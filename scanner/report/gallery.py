@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
-from scanner.core.types import Clip, Floats, Pixels, Segment, Verdict
+from scanner.core.types import Clip, Floats, Pixels, Quality, Segment, Verdict
 from scanner.pipeline import Look as Sighted
 from scanner.report.model import Look
 from scanner.report.pictures import heat_strip, strip_places, thumbnail
@@ -67,8 +67,8 @@ class _Wall:
 class Gallery:
     """Pictures of many streams. Its verbs may be called from several threads."""
 
-    def __init__(self, calibrate: Callable[[float], float]) -> None:
-        """`calibrate` turns a logit into a score (the judge's calibration)."""
+    def __init__(self, calibrate: Callable[[float, Quality], float]) -> None:
+        """`calibrate` turns the logit of a face of some quality into a score (the judge's calibration)."""
         self._calibrate = calibrate
         self._lock = Lock()
         self._waiting: dict[tuple[str, int], dict[Key, _Frames]] = {}
@@ -97,9 +97,9 @@ class Gallery:
                         track_id=face.track_id,
                         start_ms=look.segment.start_ms + scored.score.start_ms,
                         end_ms=look.segment.start_ms + scored.score.end_ms,
-                        score=self._calibrate(scored.score.logit),
+                        score=self._calibrate(scored.score.logit, face.quality),
                         jpeg=b"",
-                        frame_scores=tuple(self._calibrate(logit) for logit in scored.score.frame_logits),
+                        frame_scores=tuple(self._calibrate(logit, face.quality) for logit in scored.score.frame_logits),
                     )
                     _hang(wall, bare, frames, scored.map, judged=face.score is not None)
 

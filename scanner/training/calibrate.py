@@ -1,20 +1,47 @@
 """From logits to calibrated scores and conformal thresholds, on people who were never trained on.
 
-held-out real clips ──────────┬─▶ thresholds: at most 5 % and 1 % of real videos above
+held-out real clips ──────────┬─▶ shift a bucket of quality: where its real people lie above the best
+                              ├─▶ thresholds: at most 5 % and 1 % of real videos above
 forgeries of the same people ─┴─▶ slope and bias: Platt's fit with both classes weighing alike
+
+    python -m scanner.training.calibrate MODEL --held-out STORE      # an operator's own people, whatever the model
 """
 
 from __future__ import annotations
 
+import argparse
+import math
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from scanner.evaluation.crops import Store, open_store
+from scanner.evaluation.files import file_scores
 from scanner.evaluation.metrics import sigmoid
+from scanner.evaluation.onnx_scorer import score_store
+from scanner.inference.card import QualityBucket
+from scanner.training.cards import calibration_lines
 
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Real:
+    """Held-out real videos."""
+
+    logits: Floats
+    "(n,) the mean over the clips of each."
+    people: list[str]
+    "(n,) who is in each."
+    face_px: Floats
+    "(n,) pixels."
+    sharpness: Floats
+    "(n,) in [0, 1]."
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +55,7 @@ class Fit:
     manipulated_from: float
     real_clips: int
     people: int
+    buckets: tuple[QualityBucket, ...] = ()
 
     @property
     def statement(self) -> str:
@@ -40,17 +68,11 @@ class Fit:
         )
 
 
-def fit(real: Floats, people: list[str], fake: Floats) -> Fit:
-    """Slope, bias and thresholds.
-
-    Args:
-        real: (n,) logits of held-out real videos, the mean over the clips of each.
-        people: (n,) who is in each.
-        fake: (m,) logits of forgeries made from such videos.
-    """
-    slope, bias = platt(real, fake)
-    scores = sigmoid(slope * real + bias)
-    weights = people_weights(people)
+def fit(real: Real, slope: float, bias: float) -> Fit:
+    """Shifts and thresholds for real people under a slope and a bias."""
+    buckets = shifts(real)
+    scores = sigmoid(slope * (real.logits - shift_of(real, buckets)) + bias)
+    weights = people_weights(real.people)
     suspected = upper_quantile(scores, weights, 0.05)
     manipulated = float(scores.max()) + 1e-4
     return Fit(
@@ -59,9 +81,59 @@ def fit(real: Floats, people: list[str], fake: Floats) -> Fit:
         null_bound=float(np.clip(upper_quantile(scores, weights, 0.05), 0.05, 0.95)),
         suspected_from=min(suspected, 0.999),
         manipulated_from=min(max(manipulated, suspected), 0.999),
-        real_clips=len(real),
-        people=len(set(people)),
+        real_clips=len(scores),
+        people=len(set(real.people)),
+        buckets=buckets,
     )
+
+
+FACE_BOUNDS_PX: Final = (80.0, 120.0)
+SHARPNESS_QUANTILES: Final = (0.2, 0.5)
+LEAST_VIDEOS: Final = 60
+"""Real videos in a bucket below which nothing is said of it, and it counts with the next better one."""
+
+
+def shifts(real: Real) -> tuple[QualityBucket, ...]:
+    """The buckets, poorest first: small faces, then blurred ones, each with the place of its real people.
+
+    A shift is the difference between the upper 5 % quantiles of the bucket's real people and of those outside all
+    buckets. It is never below zero: a bucket whose real people score lower keeps the thresholds of the best.
+    """
+    bounds = [(side, math.inf) for side in FACE_BOUNDS_PX]
+    bounds += [(math.inf, float(np.quantile(real.sharpness, share))) for share in SHARPNESS_QUANTILES]
+    left = np.ones(len(real.logits), bool)
+    rows = []
+    for face_px, sharpness in bounds:
+        inside = left & (real.face_px < face_px) & (real.sharpness < sharpness)
+        if inside.sum() >= LEAST_VIDEOS:
+            rows.append((face_px, sharpness, inside))
+            left &= ~inside
+    if left.sum() < LEAST_VIDEOS:
+        return ()
+    best = _quantile(real, left)
+    return tuple(
+        QualityBucket(
+            face_px_below=face_px,
+            sharpness_below=sharpness,
+            shift=round(max(_quantile(real, inside) - best, 0.0), 4),
+            real_clips=int(inside.sum()),
+        )
+        for face_px, sharpness, inside in rows
+    )
+
+
+def _quantile(real: Real, inside: NDArray[np.bool_]) -> float:
+    people = [name for name, kept in zip(real.people, inside, strict=True) if kept]
+    return upper_quantile(real.logits[inside], people_weights(people), 0.05)
+
+
+def shift_of(real: Real, buckets: tuple[QualityBucket, ...]) -> Floats:
+    """(n,) the shift of each video: that of the first bucket it lies in."""
+    out = np.zeros(len(real.logits))
+    for bucket in reversed(buckets):
+        inside = (real.face_px < bucket.face_px_below) & (real.sharpness < bucket.sharpness_below)
+        out[inside] = bucket.shift
+    return out
 
 
 def platt(real: Floats, fake: Floats) -> tuple[float, float]:
@@ -91,3 +163,38 @@ def upper_quantile(scores: Floats, weights: Floats, alpha: float) -> float:
     above = (np.cumsum(weights[order]) + new) / (1 + new)
     inside = np.flatnonzero(above > alpha)
     return float(scores[order[inside[0]]]) + 1e-6 if len(inside) else float(scores.min())
+
+
+def real_people(store: Store, logits: Floats) -> Real:
+    """The real files of a store by what a model says of its clips (n,)."""
+    scores = file_scores(store.cuts, logits)
+    items = [item for item in store.items if item.file in scores and not item.fake]
+    about = [store.about[item.file] for item in items]
+    return Real(
+        logits=np.array([scores[item.file] for item in items]),
+        people=[item.person for item in items],
+        face_px=np.array([one["face_px"] for one in about], float),
+        sharpness=np.array([one["sharpness"] for one in about], float),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path, help="model folder; its card gets new thresholds and buckets")
+    parser.add_argument("--held-out", type=Path, required=True, help="store of crops with held-out real people")
+    args = parser.parse_args()
+    store = open_store(args.held_out)
+    path = args.model / "card.toml"
+    text = path.read_text("utf-8")
+    old = tomllib.loads(text)["calibration"]
+    found = fit(real_people(store, score_store(args.model, store.pixels).clip), old["slope"], old["bias"])
+    before, _, rest = text.partition("[calibration]\n")
+    after = rest[rest.index("[quality]") :]
+    path.write_text(before + "\n".join(calibration_lines(found)) + "\n" + after, "utf-8")
+    print(f"{path}: {found.statement}")
+    for bucket in found.buckets:
+        print(f"  {bucket}")
+
+
+if __name__ == "__main__":
+    main()

@@ -51,6 +51,8 @@ class Source:
     "The generator, empty for real material."
     frames: tuple[Path, ...] = ()
     "Picture files in order, when the source is a folder of frames."
+    face_px: float = 0.0
+    "Side of its face as the list tells it; 0 where it does not."
 
     @property
     def fake(self) -> bool:
@@ -69,7 +71,9 @@ def _read_list(root: Path, kind: Kind) -> Iterator[Source]:
     with table.open(newline="") as lines:
         for row in csv.DictReader(lines):
             person = row.get("person") or f"still:{row['file']}"
-            yield Source(root / kind / row["file"], kind, person, row["licence"], row.get("method", ""))
+            face_px = float(row.get("face_px") or 0)
+            path = root / kind / row["file"]
+            yield Source(path, kind, person, row["licence"], row.get("method", ""), face_px=face_px)
 
 
 def read_deepfakebench(table: Path, root: Path, split: str) -> list[Source]:

@@ -22,9 +22,9 @@ import torch
 from numpy.typing import NDArray
 
 from scanner.core.types import ClipSpec
-from scanner.evaluation.crops import open_store
-from scanner.evaluation.files import file_scores
-from scanner.training.calibrate import Fit, fit
+from scanner.evaluation.crops import Store, open_store
+from scanner.training.calibrate import Real, fit, platt, real_people
+from scanner.training.cards import card_text
 from scanner.training.cut import GEOMETRY
 from scanner.training.halve import halve
 from scanner.training.model import Exported, TempoNet
@@ -33,17 +33,6 @@ from scanner.training.quantise import quantise, sample_of
 PARITY: Final = 1e-4
 OPSET: Final = 18
 GOLDEN_CLIPS: Final = 2
-_DATA: Final = (
-    "Trained on 1,786 portrait photographs (CC0 and CC-BY), 534 real clips of 77 people (MIT, Apache-2.0, CC-BY, CC0 "
-    "repositories) with forgeries made from them, and 161 outputs of 12 published generators, of which those from the "
-    "ActAvatar and EchoMimic pages state no licence. A repository's licence often does not cover third-party footage "
-    "in it. Nobody's age, sex or skin tone is labelled, so error rates per group are not known."
-)
-_ABOUT: Final = {
-    "frame": "EfficientNet-Lite0 on single frames with a forgery map; the clip's score weighs its frames. No operator "
-    "looks across frames yet.",
-    "clip": "EfficientNet-Lite0 with temporal residuals at stride 8, dilated convolutions over frames, a forgery map.",
-}
 
 
 def load_net(checkpoint: Path) -> TempoNet:
@@ -100,8 +89,8 @@ def parity(net: TempoNet, path: Path, clips: NDArray[np.uint8]) -> tuple[float, 
 class HeldOut:
     """Logits of people who were never trained on."""
 
-    real: NDArray[np.float64]
-    people: list[str]
+    real: Real
+    of_pairs: NDArray[np.float64]
     fake: NDArray[np.float64]
 
 
@@ -110,17 +99,15 @@ def measure_held_out(graph: Path, store_path: Path, pack: Path, limit: int = 5) 
     store, session = open_store(store_path), _session(graph)
     known = {item.file: item for item in store.items}
     places = [place for place, cut in enumerate(store.cuts) if not known[cut.file].fake]
-    logits = _clip_logits(session, store.pixels, places)
-    scores = file_scores([store.cuts[place] for place in places], logits)
-    real, people = list(scores.values()), [known[file].person for file in scores]
-    fake: list[float] = []
+    some = Store(store.pixels[places], tuple(store.cuts[place] for place in places), store.items, store.about)
+    real, fake = [], []
     for table in sorted(pack.glob("*.npz"))[:limit]:
         pixels = np.load(table.with_suffix(".npy"), mmap_mode="r")
         every, length = range(len(pixels)), store.pixels.shape[1]
         real.extend(_clip_logits(session, pixels[:, 0, :length], every).tolist())
-        people.extend(np.load(table)["person"].tolist())
         fake.extend(_clip_logits(session, pixels[:, 1, :length], every).tolist())
-    return HeldOut(np.array(real), people, np.array(fake))
+    logits = _clip_logits(session, some.pixels, range(len(places)))
+    return HeldOut(real_people(some, logits), np.array(real), np.array(fake))
 
 
 def _session(graph: Path) -> Any:
@@ -136,57 +123,6 @@ def _clip_logits(session: Any, pixels: NDArray[np.uint8], places: Iterable[int])
     """(n,) for the clips at `places`, one at a time: at 160 px a batch gains nothing on a CPU."""
     out = [session.run(["clip_logit"], {"clips": np.ascontiguousarray(pixels[k : k + 1])})[0] for k in places]
     return np.concatenate(out).astype(np.float64)
-
-
-def card_text(
-    name: str,
-    version: str,
-    digest: str,
-    spec: ClipSpec,
-    found: Fit,
-    measured: dict[str, Any],
-    trained: dict[str, Any],
-    precision: str = "fp32",
-) -> str:
-    """card.toml."""
-    lines = [
-        'format = "scanner-clip-v1"',
-        f'name = "{name}"',
-        f'version = "{version}"',
-        f"description = {json.dumps(_ABOUT[trained['stage']])}",
-        'licence = "Apache-2.0"',
-        f'precision = "{precision}"',
-        f'sha256 = "{digest}"',
-        "",
-        "[geometry]",
-        f"length = {spec.length}",
-        f"size = {spec.size}",
-        f"box_scale = {spec.box_scale}",
-        f"max_fps = {spec.max_fps}",
-        "",
-        "[calibration]",
-        f"slope = {found.slope:.6g}",
-        f"bias = {found.bias:.6g}",
-        f"null_bound = {found.null_bound:.4f}",
-        f"suspected_from = {found.suspected_from:.6f}",
-        f"manipulated_from = {found.manipulated_from:.6f}",
-        f"real_clips = {found.real_clips}",
-        f"statement = {json.dumps(found.statement)}",
-        "",
-        "[quality]",
-        "min_face_px = 48",
-        "min_sharpness = 0.15",
-        "min_brightness = 0.06",
-        "",
-        "[data]",
-        f"statement = {json.dumps(_DATA)}",
-        'licences = ["CC0-1.0", "CC-BY", "MIT", "Apache-2.0", "none stated"]',
-        "",
-        "[measured]",
-        *(f"{key} = {json.dumps(value)}" for key, value in {**measured, **trained}.items()),
-        "",
-    ]
-    return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +162,7 @@ def export(checkpoint: Path, out: Path, store: Path, pack: Path, measured: dict[
             _, outputs = parity(net, fresh, golden_clips(spec))
         held = measure_held_out(fresh, store, pack)
         content = fresh.read_bytes()
-    found = fit(held.real, held.people, held.fake)
+    found = fit(held.real, *platt(held.of_pairs, held.fake))
     config = torch.load(checkpoint, weights_only=True)
     trained = {"parity": float(f"{worst:.1e}"), "stage": config["config"]["stage"], "steps": config["step"]}
     (out / "model.onnx").write_bytes(content)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scanner.evaluation.metrics import auc, average_precision, eer, pair_accuracy, roc, tpr_at
-from scanner.training.calibrate import fit, upper_quantile
+from scanner.training.calibrate import Real, fit, platt, shift_of, upper_quantile
 
 SCORES = np.array([0.1, 0.4, 0.4, 0.8])
 LABELS = np.array([0, 0, 1, 1])
@@ -38,11 +38,30 @@ def test_an_upper_quantile_leaves_its_share_above():
     assert (scores >= threshold).mean() <= 0.05
 
 
+def people(count=240, poor=0.5, higher=0.0, seed=0):
+    """Real videos of 12 people; the poor share has small faces, and logits `higher` than the others'."""
+    rng = np.random.default_rng(seed)
+    small = np.arange(count) % 100 < 100 * poor
+    logits = rng.normal(-2, 1, count) + higher * small
+    return Real(logits, [f"p{n % 12}" for n in range(count)], np.where(small, 60.0, 200.0), np.full(count, 0.6))
+
+
 def test_thresholds_rise_and_no_calibration_video_is_called_manipulated():
-    rng = np.random.default_rng(0)
-    real, fake = rng.normal(-2, 1, 120), rng.normal(2, 1, 120)
-    found = fit(real, [f"p{n % 12}" for n in range(120)], fake)
-    scores = 1 / (1 + np.exp(-(found.slope * real + found.bias)))
+    real, fake = people(), np.random.default_rng(1).normal(2, 1, 120)
+    found = fit(real, *platt(real.logits, fake))
+    scores = 1 / (1 + np.exp(-(found.slope * (real.logits - shift_of(real, found.buckets)) + found.bias)))
     assert found.suspected_from <= found.manipulated_from
     assert (scores < found.manipulated_from).all()
     assert found.people == 12
+
+
+def test_poor_videos_that_score_higher_do_not_raise_the_thresholds_for_good_ones():
+    plain, lifted = (fit(people(higher=higher), 1.0, 0.0) for higher in (0.0, 3.0))
+    (bucket,) = lifted.buckets
+    assert bucket.face_px_below == 80
+    assert bucket.shift == pytest.approx(3.0, abs=0.6)
+    assert lifted.suspected_from == pytest.approx(plain.suspected_from, abs=0.1)
+
+
+def test_a_bucket_with_few_videos_is_not_one():
+    assert fit(people(poor=0.1, higher=3.0), 1.0, 0.0).buckets == ()

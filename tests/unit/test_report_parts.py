@@ -146,7 +146,7 @@ def sighted(place: int, logits: Sequence[float]) -> tuple[Segment, list[Clip], S
 
 
 def test_a_gallery_keeps_the_highest_and_an_even_sample_and_stays_bounded() -> None:
-    gallery = Gallery(lambda logit: logit)
+    gallery = Gallery(lambda logit, _: logit)
     for place in range(150):
         segment, clips, look_, verdict_ = sighted(place, [0.1, 0.95 if place == 111 else 0.2])
         for clip in clips:
@@ -162,7 +162,7 @@ def test_a_gallery_keeps_the_highest_and_an_even_sample_and_stays_bounded() -> N
 
 
 def test_a_refused_segment_leaves_nothing_in_the_gallery() -> None:
-    gallery = Gallery(lambda logit: logit)
+    gallery = Gallery(lambda logit, _: logit)
     segment, clips, look_, verdict_ = sighted(0, [0.9])
     gallery.witness(segment, clips[0])
     gallery.forget(segment)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from scanner.core.calibration import Calibration
 from scanner.core.types import (
     ClipScore,
     Edge,
@@ -20,7 +21,7 @@ from scanner.core.types import (
     Tally,
     Tracklet,
 )
-from scanner.core.verdict import Calibration, Judge, Policy, conclude, verdict_id
+from scanner.core.verdict import Judge, Policy, conclude, verdict_id
 
 GOOD = Quality(face_px=180, sharpness=0.6, brightness=0.5, frontality=0.9, bitrate_kbps=2000)
 JUDGE = Judge(Policy(), Calibration(slope=1.0, bias=0.0, null_bound=0.3), ModelRef("fake", "ab" * 32))
@@ -63,7 +64,7 @@ def test_the_score_of_the_most_suspicious_face_names_the_segment(logit, label) -
     two = seen(tracklet(0, LEFT), tracklet(1, RIGHT))
     (conclusion,) = follow((two, [clip(-5.0, 0), clip(logit, 1)]))
     assert conclusion.verdict.label is label
-    assert conclusion.verdict.score == JUDGE.calibration.score(logit)
+    assert conclusion.verdict.score == JUDGE.calibration.score(logit, GOOD)
     assert [face.track_id for face in conclusion.verdict.tracks] == ["face-1", "face-2"]
 
 

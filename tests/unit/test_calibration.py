@@ -1,0 +1,35 @@
+"""A score means the same for a sharp face and for a poor one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from test_verdict import GOOD, JUDGE, clip, seen, segment, tracklet
+
+from scanner.core.calibration import Bucket, Calibration
+from scanner.core.types import StreamState
+from scanner.core.verdict import conclude
+
+BY_QUALITY = Calibration(buckets=(Bucket(2.0, face_px_below=80), Bucket(0.5, sharpness_below=0.3)))
+SMALL, BLURRED = replace(GOOD, face_px=79), replace(GOOD, sharpness=0.29)
+
+
+@pytest.mark.parametrize(
+    ("quality", "shift"),
+    [(GOOD, 0.0), (SMALL, 2.0), (BLURRED, 0.5), (replace(SMALL, sharpness=0.1), 2.0), (replace(GOOD, face_px=80), 0.0)],
+)
+def test_a_face_is_measured_against_real_faces_of_the_first_bucket_that_it_fits(quality, shift):
+    assert BY_QUALITY.shift(quality) == shift
+    assert BY_QUALITY.score(shift, quality) == 0.5
+
+
+def test_the_same_logit_makes_a_poor_face_less_suspicious_than_a_good_one():
+    judge = replace(JUDGE, calibration=BY_QUALITY)
+    good, small = (
+        conclude(StreamState("cam"), segment(), seen(tracklet(quality=quality)), [clip(1.0)], judge).verdict
+        for quality in (GOOD, SMALL)
+    )
+    assert good.score == BY_QUALITY.score(1.0, GOOD)
+    assert small.score == BY_QUALITY.score(1.0, SMALL) < good.score
+    assert [span.score for span in small.tracks[0].spans] == [small.score]
