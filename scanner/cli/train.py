@@ -17,10 +17,15 @@ STEPS = {
     "pack": "Forge clips and send them through real encoders.",
     "sheet": "Draw forgeries beside their sources, to look at.",
     "run": "Train: the frame stage, then the clip stage; goes on where it was stopped.",
+    "table": "Gather what the survey found, small enough to travel to a machine with a GPU.",
+    "gpu": "Train on one GPU, in minutes: generators, forgeries, wear and encoders beside the learning.",
+    "gpusheet": "Draw what `gpu` forges beside its sources, to look at.",
     "heldout": "Cut the people and generators that are never trained on.",
     "calibrate": "Fit thresholds and buckets of quality to held-out real people, and write them on a card.",
     "reopen": "Make a checkpoint of a model that ships, to train on from.",
 }
+MODULES = {"run": "train", "table": "gpu.gallery", "gpu": "gpu.run", "gpusheet": "gpu.sheet"}
+"""Where a step's module is called otherwise than the step."""
 FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 """Arguments are the step's own, `--help` too."""
 
@@ -48,7 +53,7 @@ def forward(module: str, name: str, arguments: list[str]) -> None:
 
 def _step(name: str) -> Callable[[typer.Context], None]:
     def run(context: typer.Context) -> None:
-        forward("train" if name == "run" else name, f"scanner train {name}", context.args)
+        forward(MODULES.get(name, name), f"scanner train {name}", context.args)
 
     return run
 

@@ -14,6 +14,13 @@ sources ──survey──▶ boxes, landmarks ──┬─bank──▶ frames 
     scanner export CLIPS/last.pt onnx_models/NAME --held-out STORE --forged HELD
     scanner evaluate ROOT --labels LABELS.csv --model onnx_models/NAME --controls
 
+On a machine with a GPU, whose minutes are worth hours here (see scanner.training.gpu):
+
+    scanner train table  CORPUS CACHE TABLE              # boxes and landmarks, small enough to travel
+    scanner train gpu    CORPUS TABLE RUN --seconds 420  # generators, forgeries, encoders and learning at once
+
+`scanner train calibrate MODEL --held-out STORE` fits thresholds and buckets of quality to one's own real people.
+
 Each is `python -m scanner.training.STEP`, too. CORPUS is a folder as `data.read_corpus` describes it. LOG.md keeps
 what was tried.
 """

@@ -1,6 +1,7 @@
 """From a checkpoint to a model folder: model.onnx, card.toml, golden.npz. Fails unless ONNX and torch agree.
 
 python -m scanner.training.export RUN/last.pt onnx_models/NAME --held-out STORE --forged PACK [--int8 PACK | --fp16]
+python -m scanner.training.export RUN/last.pt onnx_models/NAME --held-out STORE --like onnx_models/OTHER --fp16
 
 Thresholds are fitted on what the shipped graph says, after quantisation.
 """
@@ -23,7 +24,8 @@ from numpy.typing import NDArray
 
 from scanner.core.types import ClipSpec
 from scanner.evaluation.crops import Store, open_store
-from scanner.training.calibrate import Real, fit, platt, real_people
+from scanner.inference.card import read_card
+from scanner.training.calibrate import Fit, Real, fit, platt, real_people
 from scanner.training.cards import card_text
 from scanner.training.cut import GEOMETRY
 from scanner.training.halve import halve
@@ -94,14 +96,22 @@ class HeldOut:
     fake: NDArray[np.float64]
 
 
-def measure_held_out(graph: Path, store_path: Path, pack: Path, limit: int = 5) -> HeldOut:
+def _fitted(graph: Path, store: Path, pack: Path | None, like: Path | None) -> Fit:
+    held = measure_held_out(graph, store, pack)
+    if like is None:
+        return fit(held.real, *platt(held.of_pairs, held.fake))
+    kept = read_card(like).calibration
+    return fit(held.real, kept.slope, kept.bias)
+
+
+def measure_held_out(graph: Path, store_path: Path, pack: Path | None, limit: int = 5) -> HeldOut:
     """Logits of the store's real files, and of real and forged clips of a pack made from the same people."""
     store, session = open_store(store_path), _session(graph)
     known = {item.file: item for item in store.items}
     places = [place for place, cut in enumerate(store.cuts) if not known[cut.file].fake]
     some = Store(store.pixels[places], tuple(store.cuts[place] for place in places), store.items, store.about)
     real, fake = [], []
-    for table in sorted(pack.glob("*.npz"))[:limit]:
+    for table in sorted(pack.glob("*.npz"))[:limit] if pack else ():
         pixels = np.load(table.with_suffix(".npy"), mmap_mode="r")
         every, length = range(len(pixels)), store.pixels.shape[1]
         real.extend(_clip_logits(session, pixels[:, 0, :length], every).tolist())
@@ -136,15 +146,19 @@ class Wish:
     version: str = "0.1.0"
     fp16: bool = False
     "16-bit floats, for GPUs."
+    box_scale: float = GEOMETRY.box_scale
+    "What the checkpoint was trained with."
+    like: Path | None = None
+    "Model folder of the same checkpoint in another precision, whose slope and bias are kept; fitted when None."
 
     @property
     def precision(self) -> str:
         return "int8" if self.int8_from else "fp16" if self.fp16 else "fp32"
 
 
-def export(checkpoint: Path, out: Path, store: Path, pack: Path, measured: dict[str, Any], wish: Wish) -> float:
+def export(checkpoint: Path, out: Path, store: Path, pack: Path | None, measured: dict[str, Any], wish: Wish) -> float:
     """Writes the folder `out`; gives the parity of the fp32 graph. Raises ValueError when torch and ONNX disagree."""
-    spec, net = replace(GEOMETRY, length=wish.length), load_net(checkpoint)
+    spec, net = replace(GEOMETRY, length=wish.length, box_scale=wish.box_scale), load_net(checkpoint)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch) / "model.onnx"
@@ -160,9 +174,8 @@ def export(checkpoint: Path, out: Path, store: Path, pack: Path, measured: dict[
             floats, fresh = fresh, Path(scratch) / "fp16.onnx"
             halve(floats, fresh)
             _, outputs = parity(net, fresh, golden_clips(spec))
-        held = measure_held_out(fresh, store, pack)
+        found = _fitted(fresh, store, pack, wish.like)
         content = fresh.read_bytes()
-    found = fit(held.real, *platt(held.of_pairs, held.fake))
     config = torch.load(checkpoint, weights_only=True)
     trained = {"parity": float(f"{worst:.1e}"), "stage": config["config"]["stage"], "steps": config["step"]}
     (out / "model.onnx").write_bytes(content)
@@ -178,7 +191,10 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--held-out", type=Path, required=True, help="store of crops with held-out real people")
-    parser.add_argument("--forged", type=Path, required=True, help="pack of pairs made from the same people")
+    slope = parser.add_mutually_exclusive_group(required=True)
+    slope.add_argument("--forged", type=Path, help="pack of pairs made from the same people: slope and bias are fitted")
+    slope.add_argument("--like", type=Path, help="model of the same checkpoint whose slope and bias are kept")
+    parser.add_argument("--box-scale", type=float, default=GEOMETRY.box_scale, help="of the clips it was trained on")
     parser.add_argument("--measured", type=Path, help="JSON written by evaluate, to be put on the card")
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--length", type=int, default=16, help="frames a clip")
@@ -187,7 +203,7 @@ def main() -> None:
     precision.add_argument("--fp16", action="store_true", help="16-bit floats for GPUs")
     args = parser.parse_args()
     measured = json.loads(args.measured.read_text())["card"] if args.measured else {}
-    wish = Wish(args.length, args.int8, args.version, args.fp16)
+    wish = Wish(args.length, args.int8, args.version, args.fp16, args.box_scale, args.like)
     worst = export(args.checkpoint, args.out, args.held_out, args.forged, measured, wish)
     print(f"{args.out}: parity {worst:.1e}")
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from scanner.cli.app import app
-from scanner.cli.train import STEPS, forward
+from scanner.cli.train import MODULES, STEPS, forward
 from scanner.core.errors import SettingsError
 
 
@@ -19,7 +19,7 @@ def _arguments(monkeypatch):
 
 
 def test_every_step_is_a_module_with_a_main():
-    assert all(find_spec(f"scanner.training.{'train' if step == 'run' else step}") for step in STEPS)
+    assert all(find_spec(f"scanner.training.{MODULES.get(step, step)}") for step in STEPS)
 
 
 def test_a_step_gets_its_own_help():

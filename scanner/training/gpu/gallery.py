@@ -185,13 +185,11 @@ class Gallery:
         own = self.people[wanted[rng.integers(len(wanted))]]
         return self._window(own[rng.integers(len(own))], rng)
 
-    def still(self, rng: Generator) -> Place:
-        return Place(self.stills[rng.integers(len(self.stills))], 0)
-
-    def real(self, rng: Generator, still_share: float) -> Place:
+    def real(self, rng: Generator, still_share: float, crowded: float = 0.5) -> Place:
+        """A still with chance `still_share`, where there are any; else a window as `clip` gives it."""
         if self.stills and rng.random() < still_share:
-            return self.still(rng)
-        return self.clip(rng)
+            return Place(self.stills[rng.integers(len(self.stills))], 0)
+        return self.clip(rng, crowded)
 
     def generated(self, rng: Generator) -> Place:
         """A window of a true generator output; methods with few outputs come up less often."""

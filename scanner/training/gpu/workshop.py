@@ -76,7 +76,7 @@ def _true(gallery: Gallery, config: GpuConfig, draw: Draw) -> tuple[str, Tensor,
     rng = draw.rng
 
     def host() -> Place:
-        return gallery.still(rng) if rng.random() < 0.2 else gallery.clip(rng, 0.25)
+        return gallery.real(rng, 0.2, crowded=0.25)
 
     real = gallery.look([host() for _ in range(config.pairs)], rng).clips
     fake = gallery.look([gallery.generated(rng) for _ in range(config.pairs)], rng).clips

@@ -1,0 +1,164 @@
+"""Forging and wearing in batches: what a GPU run does, on the CPU."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from drawn_faces import drawn_clip
+
+from scanner.evaluation.video import encode
+from scanner.training.gpu import geometry
+from scanner.training.gpu.config import GpuConfig
+from scanner.training.gpu.faults import evened
+from scanner.training.gpu.forgeries import FAMILIES, SHARES
+from scanner.training.gpu.gallery import CANVAS, LENGTH, Row, open_gallery, read_table
+from scanner.training.gpu.geometry import KEPT
+from scanner.training.gpu.nets import PAINTERS, RENDERERS, Painter, Renderer, Swapper, Zoo
+from scanner.training.gpu.run import train
+from scanner.training.gpu.steps import Draw
+from scanner.training.gpu.wear import Encoder, Way, aged, coded, coded_pairs, cut, cut_mask
+from scanner.training.gpu.workshop import forge
+
+pytestmark = pytest.mark.training
+CPU = torch.device("cpu")
+CONFIG = GpuConfig(device="cpu", pairs=2, true_share=0.0, still_share=0.0)
+
+
+def read(seed, person, method=""):
+    frames, points = drawn_clip(seed)
+    boxes = np.tile(np.array([34, 26, 94, 106], np.float32), (len(frames), 1))
+    kind = "generated" if method else "clips"
+    known = points[:, :0] if method else points[:, list(KEPT)].astype(np.float32)
+    return frames, Row(f"{kind}/{seed}.mkv", kind, person, method, "train", 0, len(frames), boxes, known)
+
+
+@pytest.fixture(scope="module")
+def gallery():
+    return open_gallery([read(1, "a"), read(2, "b"), read(3, "c"), read(4, "x", "toon")], CPU)
+
+
+@pytest.fixture(scope="module")
+def zoo(gallery):
+    torch.manual_seed(0)
+    people = sorted(gallery.people)
+    return Zoo([Painter(PAINTERS[2]).eval()], [Renderer(RENDERERS[0]).eval()], Swapper(len(people)).eval(), people)
+
+
+def forged(gallery, zoo, family, seed=0):
+    torch.manual_seed(seed)
+    return forge(gallery, zoo, replace(CONFIG, only=family), np.random.default_rng(seed))
+
+
+def test_every_family_has_a_share():
+    assert SHARES.keys() == FAMILIES.keys()
+    assert sum(SHARES.values()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_a_forgery_is_the_same_for_the_same_draw_and_differs_from_its_source_only_inside_its_mask(gallery, zoo, family):
+    (_, _, made, frames), (_, _, again, _) = (forged(gallery, zoo, family, seed=5) for _ in range(2))
+    assert torch.equal(made.clips, again.clips)
+    assert made.clips.shape == (2, LENGTH, 3, CANVAS, CANVAS)
+    assert frames.shape == (2, LENGTH)
+    assert float(made.clips.min()) >= 0
+    assert float(made.clips.max()) <= 1
+    _, real, made, _ = max(
+        (forged(gallery, zoo, family, seed) for seed in range(2)), key=lambda one: one[2].mask.mean()
+    )
+    assert float((real - made.clips).abs().max()) > 0.02
+
+
+def test_a_true_output_is_forged_whole_and_has_no_mask(gallery, zoo):
+    family, real, made, frames = forge(gallery, zoo, replace(CONFIG, true_share=1.0), np.random.default_rng(0))
+    assert family == "true"
+    assert float(made.mask.max()) == 0
+    assert float(frames.min()) == 1
+    assert real.shape == made.clips.shape
+
+
+def test_a_spline_brings_points_where_they_belong_and_leaves_the_border():
+    points = torch.rand(2, 12, 2) * 100 + 60
+    goal = points + torch.randn_like(points) * 3
+    field = geometry.spline(geometry.with_frame(points, CANVAS), geometry.with_frame(goal, CANVAS), CANVAS, 0.0)
+    at = ((goal + 0.5) / geometry.COARSE - 0.5).round().long()
+    found = torch.stack([field[n, at[n, :, 1], at[n, :, 0]] for n in range(2)])
+    assert float((found - (points - goal)).abs().mean()) < 0.5
+    assert float(field[:, 0, 0].abs().max()) < 1.0
+
+
+def test_a_similarity_is_found_again():
+    points = torch.rand(1, 8, 2) * 100
+    turn = torch.tensor([[[0.8, -0.6], [0.6, 0.8]]]) * 1.3
+    matrix, shift = geometry.similarity(points, points @ turn.transpose(1, 2) + torch.tensor([5.0, -7.0]))
+    assert torch.allclose(matrix, turn, atol=1e-4)
+    assert torch.allclose(shift, torch.tensor([[5.0, -7.0]]), atol=1e-2)
+
+
+def test_a_regions_depth_is_positive_inside_it_and_negative_outside(gallery):
+    window = gallery.look([gallery.clip(np.random.default_rng(0)) for _ in range(2)], np.random.default_rng(0))
+    for name in geometry.REGIONS:
+        inside = geometry.depth(name, window.marks, CANVAS)
+        assert float(inside[:, 2, 2].max()) < 0
+        assert float(inside.flatten(1).amax(dim=1).min()) > 0
+
+
+def test_both_members_go_the_same_way_and_come_back_in_the_models_size():
+    rng = np.random.default_rng(3)
+    clip = torch.rand(1, 2, LENGTH, 3, CANVAS, CANVAS).expand(2, -1, -1, -1, -1, -1)
+    way = Way.drawn(rng, 2)
+    shown = aged(clip, way, Draw(rng, CPU), last=False).numpy()
+    coded_pairs(shown, [0, 1], [Encoder.drawn(rng, 120) for _ in range(2)])
+    crops = cut(torch.from_numpy(shown), way)
+    assert crops.shape == (4, LENGTH, 160, 160, 3)
+    real, fake = crops.float().chunk(2)
+    assert float((real - fake).abs().mean()) < 3  # grain is drawn for each; all else is shared
+    assert cut_mask(torch.ones(2, LENGTH, 1, CANVAS, CANVAS), way, 20).min() == 1
+
+
+@pytest.mark.parametrize(
+    "how", [Encoder("libx264", {"crf": "30"}, 0, Fraction(25)), Encoder("mpeg4", {}, 300, Fraction(25))]
+)
+def test_an_encoder_gives_back_every_frame_in_order(how):
+    clip = np.repeat(np.arange(LENGTH, dtype=np.uint8)[:, None, None, None] * 25 + 20, 64, 1).repeat(64, 2).repeat(3, 3)
+    assert np.allclose(coded(clip, how).mean(axis=(1, 2, 3)), clip.mean(axis=(1, 2, 3)), atol=4)
+
+
+def test_a_real_clip_is_softened_until_it_shows_no_more_detail_than_the_forged_one():
+    sharp = torch.rand(1, LENGTH, 3, 64, 64)
+    soft = torch.full_like(sharp, 0.5) + 0.05 * (sharp - 0.5)
+    assert float(evened(sharp, soft).std()) < 0.5 * float(sharp.std())
+    assert torch.allclose(evened(soft, sharp), soft, atol=1e-3)
+
+
+def test_a_run_learns_from_what_its_processes_forge_and_leaves_a_checkpoint(tmp_path):
+    heads, spans, boxes, points = [], [], [], []
+    for seed, (person, method, role) in enumerate(
+        [("a", "", "train"), ("b", "", "train"), ("c", "toon", "train"), ("d", "", "calibrate"), ("e", "new", "dev")]
+    ):
+        frames, row = read(seed, person, method)
+        path = tmp_path / "corpus" / row.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode(frames, codec="libx264", options={}, rate=Fraction(25), kbps=None))
+        whole = np.zeros((len(frames), len(KEPT), 2)) if method else row.points
+        places = np.round(whole * 16).astype(np.int16)
+        places[1:] -= places[:-1].copy()
+        heads.append((row.path, row.kind, person, method, role))
+        spans.append((0, len(frames)))
+        boxes.append(row.boxes)
+        points.append(places)
+    table = tmp_path / "table.npz"
+    np.savez(table, heads=heads, spans=spans, boxes=np.concatenate(boxes), points=np.concatenate(points))
+    assert np.allclose(read_table(table)[0].points, read(0, "a")[1].points, atol=0.05)
+    config = replace(
+        CONFIG, seconds=6, zoo_steps=0, groups=1, makers=1, coders=1, ahead=2, note_every=1, true_share=0.3
+    )
+    train(tmp_path / "corpus", table, tmp_path / "run", config)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert any("pair" in line for line in lines)
+    assert "auc_new" in lines[-1]
+    assert (tmp_path / "run" / "last.pt").exists()
