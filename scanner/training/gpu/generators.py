@@ -83,8 +83,8 @@ def _windows(gallery: Gallery, rng: Rng, count: int) -> Iterator[Window]:
 class Keeper:
     """Trains generators and leaves them in a folder; what is there already is not trained again.
 
-    Beside a detector and its makers a generator took ten times as long as alone, since processes share a card by turns:
-    so all of them are trained first, by a few keepers, each with its part of `plan`.
+    Processes share a card by turns, and beside a detector and its makers the generators came too late: so all of them
+    are trained first, by a few keepers, each with its part of `plan`.
     """
 
     def __init__(
