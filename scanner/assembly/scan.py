@@ -125,7 +125,8 @@ def policy_of(settings: Settings, card: Card) -> Policy:
         "manipulated_from": card.calibration.manipulated_from,
         **card.quality.model_dump(),
     }
-    return Policy(**{name: promised[name] if value is None else value for name, value in wishes.items()})
+    rules = {name: promised[name] if value is None else value for name, value in wishes.items()}
+    return Policy(**rules, calibration=card.calibrated.sha256)
 
 
 def mode_of(settings: Settings, *, live: bool) -> Mode | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from scanner.core.identity import digest
 from scanner.core.types import Quality
 
 
@@ -36,6 +37,11 @@ class Calibration:
     null_bound: float = 0.35
     """mean score that a stream of a real face does not exceed (upper conformal quantile)"""
     buckets: tuple[Bucket, ...] = ()
+
+    @property
+    def sha256(self) -> str:
+        """Digest of every number in it."""
+        return digest(repr(self))
 
     def score(self, logit: float, quality: Quality) -> float:
         """Calibrated suspicion in [0, 1], rounded to a millionth."""

@@ -63,6 +63,8 @@ class Policy:
     patrol_clips: int = 1
     """clips back to back in each look of a patrol (see clips.Pace)"""
     patrol_every_s: float = 0.0
+    calibration: str = ""
+    """digest of how the model's card makes scores of logits: the same graph may be calibrated anew"""
 
     def __post_init__(self) -> None:
         if not 0 <= self.suspected_from <= self.manipulated_from <= 1:

@@ -7,9 +7,12 @@ from dataclasses import replace
 import pytest
 from test_verdict import GOOD, JUDGE, clip, seen, segment, tracklet
 
+from scanner.assembly.scan import policy_of
 from scanner.core.calibration import Bucket, Calibration
-from scanner.core.types import StreamState
-from scanner.core.verdict import conclude
+from scanner.core.types import Mode, StreamState
+from scanner.core.verdict import Policy, conclude, verdict_id
+from scanner.inference.card import find_model, read_card
+from scanner.settings import load
 
 BY_QUALITY = Calibration(buckets=(Bucket(2.0, face_px_below=80), Bucket(0.5, sharpness_below=0.3)))
 SMALL, BLURRED = replace(GOOD, face_px=79), replace(GOOD, sharpness=0.29)
@@ -33,3 +36,12 @@ def test_the_same_logit_makes_a_poor_face_less_suspicious_than_a_good_one():
     assert good.score == BY_QUALITY.score(1.0, GOOD)
     assert small.score == BY_QUALITY.score(1.0, SMALL) < good.score
     assert [span.score for span in small.tracks[0].spans] == [small.score]
+
+
+def test_a_card_calibrated_anew_makes_another_policy_and_so_other_verdicts():
+    card = read_card(find_model("tempo-s"))
+    lower = replace(card.calibrated, buckets=())
+    settings = load()
+    assert policy_of(settings, card).calibration == card.calibrated.sha256 != lower.sha256
+    one, other = (replace(JUDGE, policy=Policy(calibration=c.sha256)) for c in (card.calibrated, lower))
+    assert verdict_id(segment(), Mode.FULL, one) != verdict_id(segment(), Mode.FULL, other)
