@@ -54,7 +54,7 @@ def test_a_cell_fills_as_many_slots_as_it_was_given_and_waits_for_one_to_come_ba
     line, descriptor = Line(releases), anonymous(SPEC)
     arena = Arena(descriptor, SPEC, writable=True)
     os.close(descriptor)
-    cell = Cell(line, arena, Reel)  # type: ignore[arg-type]
+    cell = Cell(line, arena, Reel)  # type: ignore[arg-type]  # the reel stands in for a line of pictures
     with pytest.raises(ClosedError):
         cell.answer({"mode": "full", "size": 5, "slots": slots})
     assert len(line.told) == slots + releases
