@@ -28,6 +28,7 @@ from scanner.inference.card import read_card
 from scanner.training.calibrate import Fit, Real, fit, platt, real_people
 from scanner.training.cards import card_text
 from scanner.training.cut import GEOMETRY
+from scanner.training.fold import fold_padding
 from scanner.training.halve import halve
 from scanner.training.model import Exported, TempoNet
 from scanner.training.quantise import quantise, sample_of
@@ -62,6 +63,7 @@ def write_onnx(net: TempoNet, path: Path, spec: ClipSpec) -> None:
             dynamic_axes={name: {0: "n"} for name in ("clips", "clip_logit", "frame_logits", "map")},
             dynamo=False,
         )
+    fold_padding(path, path)
 
 
 def golden_clips(spec: ClipSpec) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ import torch
 
 from scanner.core.types import ClipSpec
 from scanner.training.export import golden_clips, parity, write_onnx
+from scanner.training.fold import fold_padding
 from scanner.training.model import TempoNet
 from scanner.training.quantise import quantise
 from scanner.training.reopen import reopen
@@ -133,3 +134,56 @@ def test_a_quantised_graph_reopens_to_nearly_the_same_weights(tmp_path):
     floats, rounded = reopen(tmp_path / "floats.onnx", 1e-3), reopen(tmp_path / "bytes.onnx", tolerance=5.0)
     for name, weight in floats.state_dict().items():
         assert torch.allclose(rounded.state_dict()[name], weight, atol=0.01 * float(weight.abs().max())), name
+
+
+def _operators(path):
+    import onnx
+
+    return [node.op_type for node in onnx.load(path).graph.node]
+
+
+def test_no_padding_is_left_before_a_convolution(tmp_path):
+    import onnx
+
+    write_onnx(TempoNet().eval(), tmp_path / "model.onnx", SPEC)
+    nodes = onnx.load(tmp_path / "model.onnx").graph.node
+    read = {name for node in nodes if node.op_type == "Conv" for name in node.input}
+    assert [node.name for node in nodes if node.op_type == "Pad" and node.output[0] in read] == []
+    assert "Pad" in _operators(tmp_path / "model.onnx")  # over frames: no convolution can take that over
+
+
+def test_padding_between_eight_bit_nodes_folds_to_the_same_bits(tmp_path):
+    import onnx
+    import onnxruntime as ort
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng = np.random.default_rng(0)
+    held = {
+        "scale": np.array(0.02, np.float32),
+        "zero": np.array(0, np.uint8),
+        "sides": np.array([0, 0, 0, 0, 0, 0, 1, 1]),
+        "weights": rng.integers(-127, 128, (4, 1, 3, 3)).astype(np.int8),
+        "step": np.array(0.01, np.float32),
+        "nought": np.array(0, np.int8),
+    }
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["d"]),
+        helper.make_node("Pad", ["d", "sides"], ["wide"]),
+        helper.make_node("QuantizeLinear", ["wide", "scale", "zero"], ["q2"]),
+        helper.make_node("DequantizeLinear", ["q2", "scale", "zero"], ["d2"]),
+        helper.make_node("DequantizeLinear", ["weights", "step", "nought"], ["w"]),
+        helper.make_node("Conv", ["d2", "w"], ["y"], group=4, strides=[2, 2]),
+    ]
+    given = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4, 16, 16])]
+    out = [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4, 8, 8])]
+    graph = helper.make_graph(nodes, "g", given, out, [numpy_helper.from_array(v, k) for k, v in held.items()])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), tmp_path / "a.onnx")
+    assert fold_padding(tmp_path / "a.onnx", tmp_path / "b.onnx") == 1
+    assert "Pad" not in _operators(tmp_path / "b.onnx")
+    x = rng.random((1, 4, 16, 16)).astype(np.float32) * 5
+    before, after = (
+        ort.InferenceSession(tmp_path / name, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+        for name in ("a.onnx", "b.onnx")
+    )
+    assert np.array_equal(before, after)
