@@ -22,6 +22,7 @@ STEPS = {
     "gpusheet": "Draw what `gpu` forges beside its sources, to look at.",
     "heldout": "Cut the people and generators that are never trained on.",
     "calibrate": "Fit thresholds and buckets of quality to held-out real people, and write them on a card.",
+    "frontier": "Measure accuracy over cost at several sizes, lengths and precisions.",
     "reopen": "Make a checkpoint of a model that ships, to train on from.",
 }
 MODULES = {"run": "train", "table": "gpu.gallery", "gpu": "gpu.run", "gpusheet": "gpu.sheet"}

@@ -94,14 +94,18 @@ def _against_real(scored: Scored, field: str, name: str) -> dict[str, Any]:
 
 
 def _pair_accuracy(scored: Scored) -> dict[str, Any]:
-    """A pair is every fake of a group with every real clip of the same group."""
     by_file = {item.file: float(score) for item, score in zip(scored.items, scored.scores, strict=True)}
+    pairs = pairs_of(scored.items)
+    return {"pairs": len(pairs), "accuracy": pair_accuracy(by_file, pairs)}
+
+
+def pairs_of(items: Sequence[Item]) -> list[tuple[str, str]]:
+    """(fake, real): every fake of a group with every real clip of the same group."""
     real: dict[str, list[str]] = {}
-    for item in scored.items:
+    for item in items:
         if item.pair and not item.fake:
             real.setdefault(item.pair, []).append(item.file)
-    pairs = [(item.file, other) for item in scored.items if item.fake for other in real.get(item.pair, []) if item.pair]
-    return {"pairs": len(pairs), "accuracy": pair_accuracy(by_file, pairs)}
+    return [(item.file, other) for item in items if item.fake for other in real.get(item.pair, []) if item.pair]
 
 
 def evaluate(folder: Path, store: Store, *, controls: bool) -> tuple[dict[str, Any], Scored]:

@@ -10,7 +10,7 @@ that Pad works in floats, between a dequantising and a quantising node over the 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +84,8 @@ class _Folding:
         from onnx.reference import ReferenceEvaluator  # noqa: PLC0415 - only training brings it
 
         if name not in self._values:
-            self._values[name] = ReferenceEvaluator(self._parts.extract_model([], [name])).run(None, {})[0]
+            told = ReferenceEvaluator(self._parts.extract_model([], [name])).run(None, {})
+            self._values[name] = cast(list[Any], told)[0]
         return self._values[name]
 
     def _to_conv(self, pad: Any) -> list[Any]:
