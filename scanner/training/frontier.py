@@ -90,7 +90,7 @@ def build(net: TempoNet, design: Design, spec: ClipSpec, ranges: NDArray[np.uint
     """The graph of a design.
 
     Args:
-        ranges: (n, T, S, S, 3) of any size, for the 8-bit ones.
+        ranges: (n, T, S, S, 3) of any size and length, for the 8-bit ones.
     """
     graph = out / f"{design.size}-{design.length}-{design.precision}.onnx"
     own = replace(spec, size=design.size, length=design.length)
@@ -100,7 +100,8 @@ def build(net: TempoNet, design: Design, spec: ClipSpec, ranges: NDArray[np.uint
         return floats.replace(graph)
     if ranges is None:
         raise ValueError("8-bit designs need clips to take ranges from")
-    quantise(floats, graph, resized(ranges[:, : design.length], design.size))
+    there = np.concatenate([ranges, ranges[:, ::-1]] * -(-design.length // ranges.shape[1]), axis=1)  # and back again
+    quantise(floats, graph, resized(there[:, : design.length], design.size))
     floats.unlink()
     return graph
 

@@ -49,7 +49,7 @@ def test_two_designs_are_built_timed_and_measured(tmp_path):
         draw_sample(tmp_path / file, forged=forged, forged_spans=spans, seconds=1, size=(320, 240), seed=seed)
         items.append(Item(file, forged, "face_swap", "drawn", str(seed), str(seed), str(seed)))
     spec = ClipSpec(length=8, size=64)
-    ranges = np.random.default_rng(0).integers(0, 256, (4, 8, 96, 96, 3), np.uint8)
+    ranges = np.random.default_rng(0).integers(0, 256, (4, 3, 96, 96, 3), np.uint8)
     wanted = designs([64, 96], [4], ["fp32", "int8"])
     found = explore(TempoNet().eval(), Material(tmp_path, items, spec, 2), wanted, ranges, tmp_path / "out")
     assert [one.design for one in found] == wanted
