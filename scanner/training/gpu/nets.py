@@ -3,6 +3,7 @@
 painter    a face, painted again through a narrow code (autoencoders, VAEs, quantised codes, super-resolution)
 renderer   a still warped to other landmarks, or a face with its mouth cut out, made into a whole face: what
            talking heads, re-enactment and lip-sync do
+denoiser   noise laid over a face and taken off again in a few steps: talking heads and enhancers of the diffusion kind
 swapper    one encoder for everybody and a decoder conditioned on the person: the recipe of the first face swaps
 """
 
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from scanner.training.gpu.denoiser import Denoiser, DenoiserRecipe
 from scanner.training.gpu.geometry import (
     BROW,
     CONTROL,
@@ -225,6 +227,7 @@ class Zoo:
     renderers: list[Renderer] = field(default_factory=list)
     swapper: Swapper | None = None
     people: list[str] = field(default_factory=list)
+    denoisers: list[Denoiser] = field(default_factory=list)
 
 
 def open_zoo(folder: Path, people: list[str], device: torch.device) -> Zoo:
@@ -236,6 +239,8 @@ def open_zoo(folder: Path, people: list[str], device: torch.device) -> Zoo:
             zoo.painters.append(_ready(Painter(Recipe(**told["recipe"])), told["state"], device))
         elif told["kind"] == "renderer":
             zoo.renderers.append(_ready(Renderer(RendererRecipe(**told["recipe"])), told["state"], device))
+        elif told["kind"] == "denoiser":
+            zoo.denoisers.append(_ready(Denoiser(DenoiserRecipe(**told["recipe"])), told["state"], device))
         else:
             zoo.swapper = _ready(Swapper(len(people)), told["state"], device)
     return zoo
