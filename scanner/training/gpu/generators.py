@@ -13,6 +13,7 @@ from numpy.random import Generator as Rng
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from scanner.training.gpu.denoiser import DENOISERS, FARTHEST, Denoiser, DenoiserRecipe, drawn_levels, reach
 from scanner.training.gpu.gallery import Gallery, Window
 from scanner.training.gpu.geometry import bend
 from scanner.training.gpu.nets import (
@@ -29,6 +30,9 @@ from scanner.training.gpu.nets import (
 from scanner.training.zoo import Generator as Painter
 from scanner.training.zoo import Recipe
 
+Asked = Recipe | RendererRecipe | DenoiserRecipe | None
+"""What to train; None is the swapper."""
+
 
 def _edges(x: Tensor, y: Tensor) -> Tensor:
     return F.l1_loss(x[..., 1:, :] - x[..., :-1, :], y[..., 1:, :] - y[..., :-1, :]) + F.l1_loss(
@@ -42,8 +46,12 @@ def _fit(
     example: Callable[[], tuple[Tensor, Tensor]],
     make: Callable[[Tensor], Tensor],
     loss: str,
+    weight: Callable[[], Tensor | float] = lambda: 1.0,
 ) -> float:
-    """Adam and a one-cycle rate; with `gan` a hinge critic joins after a third. Gives the last fidelity."""
+    """Adam and a one-cycle rate; with `gan` a hinge critic joins after a third. Gives the last fidelity.
+
+    `weight` multiplies what is made and what is wanted, but not what a critic sees.
+    """
     critic = Critic().to(next(net.parameters()).device) if loss == "gan" else None
     opt = torch.optim.AdamW(net.parameters(), 1e-3, betas=(0.8, 0.99), weight_decay=1e-4)
     judge = torch.optim.Adam(critic.parameters(), 5e-4, betas=(0.5, 0.99)) if critic else None
@@ -56,10 +64,11 @@ def _fit(
         with torch.autocast(device.type, torch.bfloat16):
             made = make(given)
         made = made.float()
-        far = F.l1_loss(made, wanted)
-        total = 4 * F.mse_loss(made, wanted) if loss == "l2" else far
+        near, goal = made * weight(), wanted * weight()
+        far = F.l1_loss(near, goal)
+        total = 4 * F.mse_loss(near, goal) if loss == "l2" else far
         if loss in ("edge", "gan"):
-            total = total + 2 * _edges(made, wanted)
+            total = total + 2 * _edges(near, goal)
         if critic is not None and judge is not None and step > steps // 3:
             total = total - 0.02 * critic(made).mean()
         opt.zero_grad(set_to_none=True)
@@ -95,7 +104,7 @@ class Keeper:
         self._note, self._batch = note, batch
         self._rng = np.random.default_rng(seed)
 
-    def work(self, part: list[Recipe | RendererRecipe | None]) -> None:
+    def work(self, part: list[Asked]) -> None:
         """Trains every recipe of a part of `plan`."""
         pool = _Pool(self._gallery, self._rng, self._people)
         for recipe in part:
@@ -105,10 +114,12 @@ class Keeper:
                 self._swapper(pool)
             elif isinstance(recipe, RendererRecipe):
                 self._renderer(recipe, pool)
+            elif isinstance(recipe, DenoiserRecipe):
+                self._denoiser(recipe, pool)
             else:
                 self._painter(recipe, pool)
 
-    def _path(self, recipe: Recipe | RendererRecipe | None) -> Path:
+    def _path(self, recipe: Asked) -> Path:
         return self._out / f"{recipe.name if recipe else 'swapper'}.pt"
 
     def _painter(self, recipe: Recipe, pool: _Pool) -> None:
@@ -126,6 +137,20 @@ class Keeper:
         far = _fit(net, self._steps, lambda: pool.orders(self._batch // 2), net, loss)
         self._keep("renderer", net, recipe, far, 0.08, began)
 
+    def _denoiser(self, recipe: DenoiserRecipe, pool: _Pool) -> None:
+        torch.manual_seed(recipe.seed)
+        net = Denoiser(recipe).to(self._gallery.device, memory_format=torch.channels_last)
+        began = time.perf_counter()
+        far = _fit(
+            net,
+            self._steps,
+            lambda: pool.noised(self._batch),
+            lambda x: net(x, pool.level),
+            recipe.loss,
+            lambda: 1 / reach(pool.level),
+        )
+        self._keep("denoiser", net, recipe, far, FARTHEST, began)
+
     def _swapper(self, pool: _Pool) -> None:
         torch.manual_seed(self._seed)
         net = Swapper(len(self._people)).to(self._gallery.device)
@@ -133,9 +158,7 @@ class Keeper:
         far = _fit(net, 3 * self._steps, lambda: pool.faces(2 * self._batch), lambda x: net(x, pool.who), "edge")
         self._keep("swapper", net, None, far, 0.08, began)
 
-    def _keep(
-        self, kind: str, net: nn.Module, recipe: Recipe | RendererRecipe | None, far: float, most: float, began: float
-    ) -> None:
+    def _keep(self, kind: str, net: nn.Module, recipe: Asked, far: float, most: float, began: float) -> None:
         path = self._path(recipe)
         fine = far <= most
         if fine:
@@ -146,9 +169,9 @@ class Keeper:
         self._note(f"{path.stem}: {time.perf_counter() - began:.1f} s, {far:.4f} from its task, {fate}")
 
 
-def plan() -> list[Recipe | RendererRecipe | None]:
-    """All generators, the slow ones first; None is the swapper."""
-    return [None, *RENDERERS, *PAINTERS]
+def plan() -> list[Asked]:
+    """All generators, the slow ones first."""
+    return [None, *RENDERERS, *DENOISERS, *PAINTERS]
 
 
 class _Pool:
@@ -161,6 +184,7 @@ class _Pool:
         self._turn = 0
         self.people = people
         self.who = torch.zeros(0, dtype=torch.long)
+        self.level = torch.zeros(0)
         self._named: list[tuple[Window, Tensor]] = []
 
     def _window(self) -> Window:
@@ -178,6 +202,12 @@ class _Pool:
         x, y = self._rng.integers(0, side - 96 + 1, 2).tolist()
         patch = (some[..., y : y + 96, x : x + 96] * 2 - 1).contiguous(memory_format=torch.channels_last)
         return patch, patch
+
+    def noised(self, count: int) -> tuple[Tensor, Tensor]:
+        """Patches with noise and without it; `level` says how much."""
+        patch, _ = self.patches(count)
+        self.level = drawn_levels(len(patch), patch.device)
+        return patch + torch.randn_like(patch) * self.level.view(-1, 1, 1, 1), patch
 
     def orders(self, count: int) -> tuple[Tensor, Tensor]:
         """What a renderer is given and what it should make of it: two frames of one clip, 192 pixels a side."""
