@@ -41,6 +41,7 @@ from scanner.training.gpu.steps import (
     machined,
     matched,
     painted,
+    renewed,
     sharpened,
     smoothed,
     soft_mask,
@@ -49,12 +50,12 @@ from scanner.training.gpu.steps import (
 )
 
 SHARES: Final = {
-    "self_blend": 0.17, "drift": 0.09, "kinematic": 0.06, "borrow": 0.10, "swap": 0.12, "repaint": 0.14,
-    "reanimate": 0.08, "render": 0.10, "inpaint": 0.07, "deepfake": 0.07,
+    "self_blend": 0.14, "drift": 0.09, "kinematic": 0.06, "borrow": 0.10, "swap": 0.12, "repaint": 0.10,
+    "denoise": 0.07, "reanimate": 0.08, "render": 0.10, "inpaint": 0.07, "deepfake": 0.07,
 }  # fmt: skip
 LETTERS: Final = {
-    "self_blend": "A", "drift": "B", "kinematic": "C", "borrow": "D", "swap": "E", "repaint": "F", "reanimate": "G",
-    "render": "R", "inpaint": "I", "deepfake": "S", "true": "X",
+    "self_blend": "A", "drift": "B", "kinematic": "C", "borrow": "D", "swap": "E", "repaint": "F", "denoise": "N",
+    "reanimate": "G", "render": "R", "inpaint": "I", "deepfake": "S", "true": "X",
 }  # fmt: skip
 MOVING: Final = frozenset({"kinematic", "borrow", "reanimate", "render"})
 """Families that need a source that moves."""
@@ -178,6 +179,19 @@ def repaint(bench: Bench) -> Forged:
     return blended(bench, made, soft_mask(bench, window.marks, ("face", "inner", "box", "lower")), least=0.7)
 
 
+def denoise(bench: Bench) -> Forged:
+    """N: the face, the lower face or the whole picture renewed by a denoiser, as models of the diffusion kind do."""
+    draw, window = bench.draw, bench.window
+    if not bench.zoo.denoisers:
+        return repaint(bench)
+    made = renewed(bench, window.flat)
+    if draw.chance(0.2):
+        made = sharpened(bench, made)
+    if draw.chance(0.35):
+        return forged(bench, made, torch.ones_like(made[:, :1]))
+    return blended(bench, made, soft_mask(bench, window.marks, ("face", "inner", "lower", "lower")), least=0.7)
+
+
 def reanimate(bench: Bench) -> Forged:
     """G: one picture bent to the motion of the clip; the whole picture is made of it."""
     window, which = bench.window, int(bench.draw.rng.integers(LENGTH))
@@ -203,9 +217,7 @@ def render(bench: Bench) -> Forged:
     made = _rendered(bench, still, own, mask)
     if draw.chance(0.3):
         made = sharpened(bench, made)
-    if draw.chance(0.25):
-        made = painted(bench, made)
-    return forged(bench, made, mask)
+    return forged(bench, machined(bench, made, 0.3), mask)
 
 
 def inpaint(bench: Bench) -> Forged:
@@ -262,5 +274,6 @@ def _rendered(bench: Bench, still: Tensor, own: Tensor, mask: Tensor, marks: Ten
 
 FAMILIES: Final[dict[str, Callable[[Bench], Forged]]] = {
     "self_blend": self_blend, "drift": drift, "kinematic": kinematic, "borrow": borrow, "swap": swap,
-    "repaint": repaint, "reanimate": reanimate, "render": render, "inpaint": inpaint, "deepfake": deepfake,
+    "repaint": repaint, "denoise": denoise, "reanimate": reanimate, "render": render,
+    "inpaint": inpaint, "deepfake": deepfake,
 }  # fmt: skip

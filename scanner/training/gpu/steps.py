@@ -11,6 +11,7 @@ from numpy.random import Generator as Rng
 from torch import Tensor
 from torch.nn import functional as F
 
+from scanner.training.gpu.denoiser import RENEWED, fields, renew
 from scanner.training.gpu.gallery import CANVAS, LENGTH, Gallery, Place, Window
 from scanner.training.gpu.geometry import CONTROL, bend, depth, spline, with_frame
 from scanner.training.gpu.nets import Zoo
@@ -157,11 +158,29 @@ def painted(bench: Bench, pictures: Tensor) -> Tensor:
     return F.interpolate(out, size=(CANVAS, CANVAS), mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
 
 
+def renewed(bench: Bench, pictures: Tensor) -> Tensor:
+    """Noise laid over and taken off by one denoiser; its level, and whether its field holds, are drawn a clip."""
+    draw, count = bench.draw, bench.count
+    if not bench.zoo.denoisers:
+        return painted(bench, pictures)
+    net = bench.zoo.denoisers[draw.rng.integers(len(bench.zoo.denoisers))]
+    side = int(draw.rng.choice([128, 144, 160, 192, 224, 224]))
+    x = F.interpolate(pictures, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
+    level = draw.uniform(math.log(RENEWED[0]), math.log(RENEWED[1]), count).exp()
+    noise = fields(draw.uniform(0, 1, count) < 0.5, LENGTH, side)
+    with torch.inference_mode(), torch.autocast(x.device.type, torch.bfloat16):
+        out = renew(net, x, noise, spread(level))
+    out = out.clone()
+    return F.interpolate(out, size=(CANVAS, CANVAS), mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+
+
 def machined(bench: Bench, pictures: Tensor, share: float) -> Tensor:
     """With chance `share` what a generator would make of the pictures, or a resampler; else as they are."""
     if not bench.draw.chance(share):
         return pictures
-    return painted(bench, pictures) if bench.draw.chance(0.75) else resampled(bench, pictures)
+    if bench.draw.chance(0.25):
+        return resampled(bench, pictures)
+    return renewed(bench, pictures) if bench.draw.chance(0.2) else painted(bench, pictures)
 
 
 def smoothed(pictures: Tensor, sigma: Tensor) -> Tensor:
