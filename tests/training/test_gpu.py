@@ -10,17 +10,20 @@ import numpy as np
 import pytest
 import torch
 from drawn_faces import drawn_clip
+from torch.utils.flop_counter import FlopCounterMode
 
 from scanner.evaluation.video import encode
-from scanner.training.gpu import geometry
+from scanner.training.gpu import denoiser, generators, geometry
 from scanner.training.gpu.config import GpuConfig
+from scanner.training.gpu.denoiser import DENOISERS, LEARNT, RENEWED, Denoiser, DenoiserRecipe, renew
 from scanner.training.gpu.faults import evened
 from scanner.training.gpu.forgeries import FAMILIES, SHARES
 from scanner.training.gpu.gallery import CANVAS, LENGTH, Row, open_gallery, read_table
+from scanner.training.gpu.generators import Keeper, plan
 from scanner.training.gpu.geometry import KEPT
-from scanner.training.gpu.nets import PAINTERS, RENDERERS, Painter, Renderer, Swapper, Zoo
+from scanner.training.gpu.nets import PAINTERS, RENDERERS, Painter, Renderer, Swapper, Zoo, open_zoo
 from scanner.training.gpu.run import train
-from scanner.training.gpu.steps import Draw
+from scanner.training.gpu.steps import Bench, Draw
 from scanner.training.gpu.wear import Encoder, Way, aged, coded, coded_pairs, cut, cut_mask
 from scanner.training.gpu.workshop import forge
 
@@ -46,7 +49,8 @@ def gallery():
 def zoo(gallery):
     torch.manual_seed(0)
     people = sorted(gallery.people)
-    return Zoo([Painter(PAINTERS[2]).eval()], [Renderer(RENDERERS[0]).eval()], Swapper(len(people)).eval(), people)
+    nets = [Painter(PAINTERS[2]).eval()], [Renderer(RENDERERS[0]).eval()], Swapper(len(people)).eval()
+    return Zoo(*nets, people, [Denoiser(DENOISERS[0]).eval()])
 
 
 def forged(gallery, zoo, family, seed=0):
@@ -79,6 +83,127 @@ def test_a_true_output_is_forged_whole_and_has_no_mask(gallery, zoo):
     assert float(made.mask.max()) == 0
     assert float(frames.min()) == 1
     assert real.shape == made.clips.shape
+
+
+def bench(gallery, zoo, seed):
+    rng = np.random.default_rng(seed)
+    places = [gallery.clip(rng) for _ in range(2)]
+    torch.manual_seed(seed)
+    return Bench(gallery, zoo, Draw(rng, CPU), places, gallery.look(places, rng))
+
+
+def test_denoising_leaves_all_outside_its_mask_as_it_was_and_changes_what_is_inside(gallery, zoo):
+    parts = 0
+    for seed in range(6):
+        work = bench(gallery, zoo, seed)
+        made = FAMILIES["denoise"](work)
+        away = (made.clips - work.window.clips).abs()
+        outside = made.mask < 1e-3
+        parts += bool(outside.any())
+        assert float((away * outside).max()) < 2e-3
+        assert float((away * (made.mask > 0.6)).max()) > 0.1
+    assert parts > 1
+
+
+def test_denoising_is_repainting_where_there_is_no_denoiser(gallery, zoo):
+    bare = replace(zoo, denoisers=[])
+    made, repainted = (FAMILIES[family](bench(gallery, bare, 1)) for family in ("denoise", "repaint"))
+    assert torch.equal(made.clips, repainted.clips)
+    assert not torch.equal(FAMILIES["denoise"](bench(gallery, zoo, 1)).clips, repainted.clips)
+
+
+class Knowing(Denoiser):
+    """A denoiser that knows the answer."""
+
+    answer: torch.Tensor
+
+    def forward(self, x, level):
+        return self.answer * 2 - 1
+
+
+@pytest.mark.parametrize("recipe", DENOISERS, ids=lambda recipe: recipe.name)
+def test_a_renewed_picture_is_in_range_the_same_for_the_same_noise_and_the_answer_of_a_denoiser_that_knows_it(recipe):
+    torch.manual_seed(1)
+    net, knowing = Denoiser(recipe).eval(), Knowing(recipe)
+    torch.nn.init.normal_(net.leave.weight, std=0.1)
+    pictures, noise, level = torch.rand(2, 3, 32, 48), torch.randn(2, 3, 32, 48), torch.tensor(RENEWED)
+    with torch.inference_mode():
+        made, again = (renew(net, pictures, noise, level) for _ in range(2))
+        other = renew(net, pictures, noise.flip(0), level)
+    assert made.shape == pictures.shape
+    assert float(made.min()) >= 0
+    assert float(made.max()) <= 1
+    assert torch.equal(made, again)
+    assert not torch.allclose(made, other, atol=0.02)
+    knowing.answer = pictures.flip(0)
+    assert torch.allclose(renew(knowing, pictures, noise, level), knowing.answer, atol=1e-5)
+
+
+def test_more_steps_and_steps_of_second_order_come_nearer_to_the_way_that_is_known_for_noise_alone():
+    """Untrained, a denoiser takes pictures for noise of the deviation of its data, whose way back has a formula."""
+    noise, level = torch.randn(1, 3, 32, 32), torch.tensor([0.7])
+    grey = torch.full_like(noise, 0.5)
+    exact = (noise * level * 0.5 / (0.25 + level**2).sqrt() / 2 + 0.5).clamp(0, 1)
+
+    def away(steps, heun):
+        net = Denoiser(DenoiserRecipe("d8", 8, "nearest", steps=steps, loss="l2", heun=heun))
+        return float((renew(net, grey, noise, level) - exact).abs().mean().detach())
+
+    assert away(4, heun=False) < 0.7 * away(2, heun=False) < 0.7 * away(1, heun=False)
+    assert away(4, heun=True) < 0.5 * away(4, heun=False)
+
+
+@pytest.mark.parametrize("recipe", DENOISERS, ids=lambda recipe: recipe.name)
+def test_more_noise_changes_a_picture_more(gallery, recipe):
+    window = gallery.look([gallery.clip(np.random.default_rng(0))], np.random.default_rng(0))
+    face = window.flat[:1, :, 64:-64, 64:-64]
+    torch.manual_seed(2)
+    net, noise = Denoiser(recipe).eval(), torch.randn_like(face)
+    with torch.inference_mode():
+        away = [float((renew(net, face, noise, torch.tensor([s])) - face).abs().mean()) for s in (0.1, 0.3, 0.7)]
+    assert 0 < away[0] < 0.8 * away[1] < 0.8 * 0.8 * away[2]
+
+
+def test_a_field_of_noise_holds_for_a_clip_where_asked_and_is_fresh_in_each_frame_elsewhere():
+    noise = denoiser.fields(torch.tensor([True, False]), LENGTH, 40).unflatten(0, (2, LENGTH))
+    held, fresh = noise
+    assert torch.equal(held, held[:1].expand_as(held))
+    assert float((fresh[1:] - fresh[:-1]).std()) == pytest.approx(2**0.5, abs=0.05)
+    assert float(noise.std()) == pytest.approx(1, abs=0.05)
+
+
+def test_levels_of_a_batch_reach_over_all_that_is_learnt():
+    levels = denoiser.drawn_levels(16, CPU)
+    assert LEARNT[0] <= float(levels.min()) < 1.5 * LEARNT[0]
+    assert LEARNT[1] / 1.5 < float(levels.max()) <= LEARNT[1]
+
+
+@torch.inference_mode()
+def test_one_evaluation_of_a_denoiser_costs_no_more_than_a_renderers():
+    def cost(net, *given):
+        with FlopCounterMode(display=False) as counter:
+            net(*given)
+        return counter.get_total_flops()
+
+    cheapest = min(cost(Renderer(recipe), torch.rand(1, Renderer.INPUTS, 224, 224)) for recipe in RENDERERS)
+    for recipe in DENOISERS:
+        assert cost(Denoiser(recipe), torch.rand(1, 3, 224, 224), torch.ones(1)) <= cheapest
+
+
+def test_a_keeper_trains_a_denoiser_and_leaves_it_to_be_opened_unless_it_is_too_far(gallery, tmp_path, monkeypatch):
+    assert set(DENOISERS) <= {recipe for recipe in plan() if recipe}
+    recipe = DenoiserRecipe("d8-nearest-edge", 8, "nearest", steps=2, loss="edge", seed=1)
+    keeper = Keeper(gallery, tmp_path, 3, 0, lambda text: None, batch=2)
+    monkeypatch.setattr(generators, "FARTHEST", 0.1)
+    keeper.work([recipe])
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(generators, "FARTHEST", 2.0)
+    keeper.work([recipe])
+    (net,) = open_zoo(tmp_path, [], CPU).denoisers
+    told = torch.load(tmp_path / "d8-nearest-edge.pt", weights_only=True)["state"]
+    assert net.recipe == recipe
+    assert float(net.leave.weight.abs().max()) > 0
+    assert all(torch.equal(value, told[name]) for name, value in net.state_dict().items())
 
 
 def test_a_spline_brings_points_where_they_belong_and_leaves_the_border():
