@@ -33,6 +33,8 @@ class GpuConfig:
     every_generator: bool = False
     "train on the generators that choose between designs, too"
     start: str = ""
+    freeze: int = 0
+    "blocks of the backbone, from the first, that stay as they start; the stem with them"
     seed: int = 0
     device: str = "cuda:0"
     keepers: int = 3

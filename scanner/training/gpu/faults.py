@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from scanner.training.gpu.gallery import LENGTH
-from scanner.training.gpu.steps import Draw, Forged, smoothed, spread
+from scanner.training.gpu.steps import Draw, Forged, smoothed
 
 SHARE = 0.3
 PARTIAL_SHARE = 0.12
@@ -55,26 +55,3 @@ def partial(forged: Forged, real: Tensor, draw: Draw) -> tuple[Forged, Tensor]:
     told = torch.from_numpy(label).to(real.device, non_blocking=True)
     shown = told[..., None, None, None]
     return Forged(real + (forged.clips - real) * shown, forged.mask * shown), told
-
-
-def evened(real: Tensor, forged: Tensor) -> Tensor:
-    """`real` (P, T, 3, S, S) softened whole until its middle shows no more detail than the forged clip's.
-
-    Forged faces are softer than filmed ones, and so is every poor stream: where both are equally soft, softness cannot
-    be the label.
-    """
-    side = real.shape[-1]
-    low, high = side // 4, side - side // 4
-    sigmas = torch.tensor([0.0, 0.45, 0.7, 0.95, 1.25, 1.7, 2.3, 3.0], device=real.device)
-    face = real[:, 0, :, low:high, low:high].mean(dim=1, keepdim=True)
-    aim = _detail(forged[:, 0, :, low:high, low:high].mean(dim=1, keepdim=True))
-    steps = torch.stack([_detail(smoothed(face, sigma.expand(len(face)))) for sigma in sigmas])  # Shape: (sigmas, P)
-    enough = (steps <= aim).float()
-    enough[-1] = 1.0
-    sigma = sigmas[enough.argmax(dim=0)]
-    return smoothed(real.flatten(0, 1), spread(sigma)).unflatten(0, real.shape[:2])
-
-
-def _detail(grey: Tensor) -> Tensor:
-    fine = grey - smoothed(grey, torch.full((len(grey),), 1.2, device=grey.device))
-    return fine.std(dim=(1, 2, 3))

@@ -74,6 +74,8 @@ def optimiser_for(net: TempoNet, config: GpuConfig) -> torch.optim.AdamW:
     """AdamW; norms and biases are not decayed; fresh heads learn twice as fast as the backbone."""
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
     for name, weight in net.named_parameters():
+        if not weight.requires_grad:
+            continue
         groups.setdefault((weight.ndim > 1, name.startswith("backbone")), []).append(weight)
     told = [
         {"params": weights, "weight_decay": config.weight_decay * decayed, "scale": 1.0 if old else 2.0}
@@ -158,7 +160,16 @@ def started(config: GpuConfig, note: Callable[..., None]) -> TempoNet:
     if config.start:
         fresh = load_matching(net, torch.load(config.start, weights_only=True, map_location="cpu")["ema"])
         note(stage="start", fresh=len(fresh))
+    net.backbone.frozen = config.freeze
+    for part in still(net):
+        part.requires_grad_(requires_grad=False)
     return net
+
+
+def still(net: TempoNet) -> list[nn.Module]:
+    """The parts that do not learn."""
+    backbone = net.backbone
+    return [backbone.stem, *backbone.blocks[: backbone.frozen]] if backbone.frozen else []
 
 
 def rate_at(step: int, done: float, config: GpuConfig) -> float:
@@ -170,6 +181,8 @@ def learn_from(batch: Batch, net: TempoNet, opt: torch.optim.Optimizer, lr: floa
     """One step; gives logits, families and the parts of the loss, without waiting for the card."""
     batch.arrive()
     net.train()
+    for part in still(net):
+        part.eval()
     for group in opt.param_groups:
         group["lr"] = lr * group["scale"]
     kind = batch.clips.device.type

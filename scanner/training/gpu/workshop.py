@@ -25,16 +25,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scanner.training.gpu.config import GpuConfig
-from scanner.training.gpu.faults import evened, faulty, partial
+from scanner.training.gpu.faults import faulty, partial
 from scanner.training.gpu.forgeries import FAMILIES, MOVING, SHARES
 from scanner.training.gpu.gallery import CANVAS, FACE_PX, LENGTH, Gallery, Place, Read, open_gallery
 from scanner.training.gpu.generators import Keeper, plan
 from scanner.training.gpu.nets import Zoo, open_zoo
+from scanner.training.gpu.spectra import evened
 from scanner.training.gpu.steps import Bench, Draw, Forged
 from scanner.training.gpu.wear import Encoder, Slots, Way, aged, coded_pairs, cut_mask
 
 CELLS: Final = 20
-EVEN_SHARE: Final = 0.4
+EVEN_SHARE: Final = 0.85
 _CONTEXT: Final = mp.get_context("fork")
 
 
@@ -67,8 +68,10 @@ def forge(gallery: Gallery, zoo: Zoo, config: GpuConfig, rng: Rng) -> tuple[str,
     window = gallery.look(places, rng)
     made = FAMILIES[family](Bench(gallery, zoo, draw, places, window))
     made = faulty(made, window.clips, draw)
-    made, frames = partial(made, window.clips, draw)
-    real = evened(window.clips, made.clips) if draw.chance(EVEN_SHARE) else window.clips
+    real = window.clips
+    if draw.chance(EVEN_SHARE):
+        real, made = evened(real, made, draw)
+    made, frames = partial(made, real, draw)
     return family, real, made, frames
 
 
@@ -80,9 +83,10 @@ def _true(gallery: Gallery, config: GpuConfig, draw: Draw) -> tuple[str, Tensor,
 
     real = gallery.look([host() for _ in range(config.pairs)], rng).clips
     fake = gallery.look([gallery.generated(rng) for _ in range(config.pairs)], rng).clips
-    real = evened(real, fake) if draw.chance(EVEN_SHARE) else real
-    mask = torch.zeros(config.pairs, LENGTH, 1, CANVAS, CANVAS, device=real.device)
-    return "true", real, Forged(fake, mask), torch.ones(config.pairs, LENGTH, device=real.device)
+    made = Forged(fake, torch.zeros(config.pairs, LENGTH, 1, CANVAS, CANVAS, device=real.device))
+    if draw.chance(EVEN_SHARE):
+        real, made = evened(real, made, draw)
+    return "true", real, made, torch.ones(config.pairs, LENGTH, device=real.device)
 
 
 class Workshop:
