@@ -143,8 +143,10 @@ class Wish:
 
     length: int = 16
     "T: frames a clip; a clip network takes any."
+    size: int = GEOMETRY.size
+    "S: side of a crop in pixels; a convolutional network takes any multiple of 32."
     int8_from: Path | None = None
-    "Pack whose clips give the ranges of an int8 graph; fp32 when None."
+    "Pack or store whose clips give the ranges of an int8 graph; fp32 when None."
     version: str = "0.1.0"
     fp16: bool = False
     "16-bit floats, for GPUs."
@@ -160,7 +162,8 @@ class Wish:
 
 def export(checkpoint: Path, out: Path, store: Path, pack: Path | None, measured: dict[str, Any], wish: Wish) -> float:
     """Writes the folder `out`; gives the parity of the fp32 graph. Raises ValueError when torch and ONNX disagree."""
-    spec, net = replace(GEOMETRY, length=wish.length, box_scale=wish.box_scale), load_net(checkpoint)
+    spec = replace(GEOMETRY, length=wish.length, size=wish.size, box_scale=wish.box_scale)
+    net = load_net(checkpoint)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch) / "model.onnx"
@@ -170,7 +173,7 @@ def export(checkpoint: Path, out: Path, store: Path, pack: Path | None, measured
             raise ValueError(f"torch and ONNX differ by {worst:.2e}, more than {PARITY}")
         if wish.int8_from:
             floats, fresh = fresh, Path(scratch) / "int8.onnx"
-            quantise(floats, fresh, sample_of(wish.int8_from, spec.length))
+            quantise(floats, fresh, sample_of(wish.int8_from, spec.length, spec.size))
             _, outputs = parity(net, fresh, golden_clips(spec))
         elif wish.fp16:
             floats, fresh = fresh, Path(scratch) / "fp16.onnx"
@@ -200,12 +203,13 @@ def main() -> None:
     parser.add_argument("--measured", type=Path, help="JSON written by evaluate, to be put on the card")
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--length", type=int, default=16, help="frames a clip")
+    parser.add_argument("--size", type=int, default=GEOMETRY.size, help="side of a crop in pixels")
     precision = parser.add_mutually_exclusive_group()
-    precision.add_argument("--int8", type=Path, help="quantise for CPUs; pack whose clips give the ranges")
+    precision.add_argument("--int8", type=Path, help="quantise for CPUs; pack or store whose clips give the ranges")
     precision.add_argument("--fp16", action="store_true", help="16-bit floats for GPUs")
     args = parser.parse_args()
     measured = json.loads(args.measured.read_text())["card"] if args.measured else {}
-    wish = Wish(args.length, args.int8, args.version, args.fp16, args.box_scale, args.like)
+    wish = Wish(args.length, args.size, args.int8, args.version, args.fp16, args.box_scale, args.like)
     worst = export(args.checkpoint, args.out, args.held_out, args.forged, measured, wish)
     print(f"{args.out}: parity {worst:.1e}")
 

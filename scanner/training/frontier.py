@@ -1,7 +1,7 @@
 """Accuracy over cost: one network at other sizes, lengths and precisions, on labelled videos; a table and a plot.
 
 python -m scanner.training.frontier CHECKPOINT VIDEOS OUT --labels CSV [--sizes 128 160 192] [--lengths 8 16]
-    [--int8 STORE] [--box-scale 1.3]
+    [--int8 PACK] [--box-scale 1.3]
 
 Every point is a graph as it would ship, with clips cut by the production cutter at its own size; a shorter clip is the
 beginning of a longer one, so that all points see the same moments. Times are of one thread, all graphs turn by turn.
@@ -17,12 +17,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from scanner.core.types import ClipSpec
-from scanner.evaluation.crops import Item, Store, cut_files, open_store
+from scanner.evaluation.crops import Item, Store, cut_files
 from scanner.evaluation.evaluate import Scored, pairs_of
 from scanner.evaluation.files import file_scores, thinned
 from scanner.evaluation.labels import read_labels
@@ -31,7 +29,7 @@ from scanner.plotting import pyplot
 from scanner.training.cut import GEOMETRY
 from scanner.training.export import load_net, write_onnx
 from scanner.training.model import TempoNet
-from scanner.training.quantise import CALIBRATION_CLIPS, quantise
+from scanner.training.quantise import quantise, sample_of
 
 ROUNDS: Final = 15
 "Turns in which each graph scores one clip to be timed."
@@ -86,11 +84,11 @@ def knee(points: Sequence[Point]) -> list[Point]:
 # Graphs
 
 
-def build(net: TempoNet, design: Design, spec: ClipSpec, ranges: NDArray[np.uint8] | None, out: Path) -> Path:
+def build(net: TempoNet, design: Design, spec: ClipSpec, ranges: Path | None, out: Path) -> Path:
     """The graph of a design.
 
     Args:
-        ranges: (n, T, S, S, 3) of any size and length, for the 8-bit ones.
+        ranges: pack or store whose clips give the ranges of the 8-bit ones.
     """
     graph = out / f"{design.size}-{design.length}-{design.precision}.onnx"
     own = replace(spec, size=design.size, length=design.length)
@@ -100,18 +98,9 @@ def build(net: TempoNet, design: Design, spec: ClipSpec, ranges: NDArray[np.uint
         return floats.replace(graph)
     if ranges is None:
         raise ValueError("8-bit designs need clips to take ranges from")
-    there = np.concatenate([ranges, ranges[:, ::-1]] * -(-design.length // ranges.shape[1]), axis=1)  # and back again
-    quantise(floats, graph, resized(there[:, : design.length], design.size))
+    quantise(floats, graph, sample_of(ranges, design.length, design.size))
     floats.unlink()
     return graph
-
-
-def resized(clips: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """(n, T, S, S, 3) at another size."""
-    flat = clips.reshape(-1, *clips.shape[2:])
-    kind = cv2.INTER_AREA if size < clips.shape[2] else cv2.INTER_LINEAR
-    out = np.stack([cv2.resize(frame, (size, size), interpolation=kind) for frame in flat])
-    return np.asarray(out.reshape(*clips.shape[:2], size, size, 3), np.uint8)
 
 
 def session_of(graph: Path) -> Any:
@@ -206,9 +195,7 @@ class Material:
     "Clips of each, spread evenly."
 
 
-def explore(
-    net: TempoNet, material: Material, wanted: Sequence[Design], ranges: NDArray[np.uint8] | None, out: Path
-) -> list[Point]:
+def explore(net: TempoNet, material: Material, wanted: Sequence[Design], ranges: Path | None, out: Path) -> list[Point]:
     """Every design measured; crops and graphs stay in `out`."""
     out.mkdir(parents=True, exist_ok=True)
     sessions = {one: session_of(build(net, one, material.spec, ranges, out)) for one in wanted}
@@ -230,18 +217,14 @@ def main() -> None:
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 160, 192, 224])
     parser.add_argument("--lengths", type=int, nargs="+", default=[8, 16])
-    parser.add_argument("--int8", type=Path, help="store of crops that give the ranges; without it floats only")
+    parser.add_argument("--int8", type=Path, help="pack or store whose clips give the ranges; without it floats only")
     parser.add_argument("--box-scale", type=float, default=GEOMETRY.box_scale, help="of the clips it was trained on")
     parser.add_argument("--clips", type=int, default=3, help="of a file, spread evenly")
     args = parser.parse_args()
-    ranges = None
-    if args.int8:
-        pixels = open_store(args.int8).pixels
-        ranges = np.array(pixels[np.linspace(0, len(pixels) - 1, CALIBRATION_CLIPS).astype(int)])
     wanted = designs(args.sizes, args.lengths, ["fp32", "int8"] if args.int8 else ["fp32"])
     spec, items = replace(GEOMETRY, box_scale=args.box_scale), read_labels(args.labels, args.videos)
     material = Material(args.videos, items, spec, args.clips)
-    points = explore(load_net(args.checkpoint), material, wanted, ranges, args.out)
+    points = explore(load_net(args.checkpoint), material, wanted, args.int8, args.out)
     write(points, args.out)
     print(markdown(points))
 

@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from scanner.evaluation.crops import open_store
 
 _OPS: Final = ["Conv", "Add", "Clip", "Relu"]
 _IN_FLOATS: Final = 3
@@ -45,17 +48,35 @@ def quantise(graph: Path, out: Path, clips: NDArray[np.uint8]) -> None:
         )
 
 
-def sample_of(pack: Path, length: int, count: int = CALIBRATION_CLIPS) -> NDArray[np.uint8]:
-    """(count, length, S, S, 3): clips of a pack, real and forged in turn, from all of its shards."""
-    shards = [np.load(path, mmap_mode="r") for path in sorted(pack.glob("*.npy"))]
-    if not shards:
-        raise ValueError(f"{pack}: no shard of a pack")
-    rng = np.random.default_rng(0)
-    picked = []
-    for number in range(count):
-        shard = shards[number % len(shards)]
-        picked.append(shard[rng.integers(len(shard)), number % 2, :length])
-    return np.stack(picked)
+def sample_of(source: Path, length: int, size: int, count: int = CALIBRATION_CLIPS) -> NDArray[np.uint8]:
+    """(count, length, size, size, 3): clips of a pack, real and forged in turn, from all of its shards; or of a store.
+
+    Clips of another size are resized; shorter ones go there and back until they are long enough.
+
+    Raises:
+        ValueError: neither a pack nor a store.
+    """
+    shards = [np.load(path, mmap_mode="r") for path in sorted(source.glob("*.npy"))]
+    if shards:
+        rng, picked = np.random.default_rng(0), []
+        for number in range(count):
+            shard = shards[number % len(shards)]
+            picked.append(shard[rng.integers(len(shard)), number % 2])
+        return fitting(np.stack(picked), length, size)
+    if not source.with_suffix(".npy").is_file():
+        raise ValueError(f"{source}: neither a pack nor a store")
+    pixels = open_store(source).pixels
+    return fitting(np.array(pixels[np.linspace(0, len(pixels) - 1, count).astype(int)]), length, size)
+
+
+def fitting(clips: NDArray[np.uint8], length: int, size: int) -> NDArray[np.uint8]:
+    """(n, T, S, S, 3) at another length and size."""
+    there = np.concatenate([clips, clips[:, ::-1]] * -(-length // clips.shape[1]), axis=1)[:, :length]  # and back
+    if size == clips.shape[2]:
+        return there
+    kind = cv2.INTER_AREA if size < clips.shape[2] else cv2.INTER_LINEAR
+    flat = [cv2.resize(frame, (size, size), interpolation=kind) for frame in there.reshape(-1, *clips.shape[2:])]
+    return np.asarray(np.stack(flat).reshape(*there.shape[:2], size, size, 3), np.uint8)
 
 
 def _kept_in_floats(graph: Path) -> list[str]:

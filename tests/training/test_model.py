@@ -10,7 +10,7 @@ from scanner.core.types import ClipSpec
 from scanner.training.export import golden_clips, parity, write_onnx
 from scanner.training.fold import fold_padding
 from scanner.training.model import TempoNet
-from scanner.training.quantise import quantise
+from scanner.training.quantise import fitting, quantise, sample_of
 from scanner.training.reopen import reopen
 from scanner.training.train import TrainConfig, train
 
@@ -187,3 +187,19 @@ def test_padding_between_eight_bit_nodes_folds_to_the_same_bits(tmp_path):
         for name in ("a.onnx", "b.onnx")
     )
     assert np.array_equal(before, after)
+
+
+def test_clips_of_another_size_and_length_show_the_same_there_and_back():
+    ramp = np.broadcast_to(np.arange(64, dtype=np.uint8)[None, None, None, :, None] * 4, (2, 3, 64, 64, 3)).copy()
+    ramp[:, 2] = 7
+    small = fitting(ramp, 5, 32)
+    assert small.shape == (2, 5, 32, 32, 3)
+    assert np.abs(small[0, 0, 0, :, 0].astype(int) - (np.arange(32) * 8 + 2)).max() <= 1
+    assert [int(frame.max()) for frame in small[0]] == [250, 250, 7, 7, 250]
+    assert np.array_equal(fitting(ramp, 2, 64), ramp[:, :2])
+
+
+def test_ranges_come_from_a_pack_and_from_nothing_else_in_silence(pack):
+    assert sample_of(pack, 4, 32, count=6).shape == (6, 4, 32, 32, 3)
+    with pytest.raises(ValueError, match="neither a pack nor a store"):
+        sample_of(pack / "elsewhere", 4, 32)
