@@ -177,7 +177,8 @@ def _plot(points: Sequence[Point], path: Path) -> None:
     for point in points:
         text = f"{point.design.length} × {point.design.size}"
         axes.annotate(text, (point.ms, point.auc), xytext=(5, 4), textcoords="offset points", fontsize=8)
-    axes.set(xlabel="ms a face-frame, one thread", ylabel="AUC by file", xscale="log")
+    axes.set(xlabel="ms a face-frame, one thread", ylabel="AUC by file")
+    axes.set_xlim(0, 1.12 * max(point.ms for point in points))
     axes.legend()
     figure.tight_layout()
     figure.savefig(path, dpi=110)

@@ -21,13 +21,18 @@ from scanner.settings import load
 pytestmark = pytest.mark.gpu
 
 
+WHOLE = "tempo-s-gpu"  # 16-bit floats: CUDA runs all of it
+
+
 @pytest.fixture(scope="module")
 def model():
-    return OnnxModel(find_model("tempo-s"), resolve_device("cuda:0"), most=16)
+    return OnnxModel(find_model(WHOLE), resolve_device("cuda:0"), most=16)
 
 
-def test_golden_scores_hold_on_the_gpu(model) -> None:
-    assert verify_golden(model, find_model("tempo-s")) >= 0
+@pytest.mark.parametrize("name", ["tempo-s", WHOLE])
+def test_golden_scores_hold_on_the_gpu(name) -> None:
+    folder = find_model(name)
+    assert verify_golden(OnnxModel(folder, resolve_device("cuda:0"), most=16), folder) >= 0
 
 
 def test_a_clip_scores_alike_alone_and_in_a_batch(model) -> None:
@@ -74,8 +79,8 @@ def test_batches_are_gathered_in_pinned_memory(model) -> None:
 
 
 def test_tensorrt_scores_as_the_card_promises() -> None:
-    model = OnnxModel(find_model("tempo-s"), resolve_device("tensorrt:0"), most=4)
-    assert verify_golden(model, find_model("tempo-s")) >= 0
+    folder = find_model(WHOLE)
+    assert verify_golden(OnnxModel(folder, resolve_device("tensorrt:0"), most=4), folder) >= 0
 
 
 def test_nvdec_shows_the_pictures_of_the_software_decoder(tmp_path) -> None:
