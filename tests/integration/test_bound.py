@@ -9,10 +9,11 @@ import onnxruntime as ort
 import pytest
 
 from scanner.inference.bound import BoundSession, bucket_for, buckets
-from scanner.inference.card import find_model
+from scanner.inference.card import find_model, read_card
 from scanner.inference.onnx import OUTPUTS, Device, providers
 
-LENGTH, SIZE = 8, 160
+SPEC = read_card(find_model("tempo-s")).spec
+LENGTH, SIZE = SPEC.length, SPEC.size
 
 
 @pytest.fixture(scope="module")
