@@ -52,16 +52,17 @@ class _Folding:
         return sum(self._fold(node) for node in pads)
 
     def _fold(self, pad: Any) -> bool:
-        sides = self._sides(pad)
+        from onnx.helper import make_attribute  # noqa: PLC0415 - only training brings it
+
         chain = self._to_conv(pad)
-        if sides is None or not chain:
+        sides = self._sides(pad) if chain else None
+        if sides is None:
             return False
         conv = chain[-1]
         own = next((one for one in conv.attribute if one.name == "pads"), None)
         if own is None:
-            own = conv.attribute.add()
-            own.name, own.type = "pads", 7  # AttributeProto.INTS
-            own.ints.extend([0] * 4)
+            conv.attribute.append(make_attribute("pads", [0] * 4))
+            own = conv.attribute[-1]
         for place, more in enumerate(sides):
             own.ints[place] += more
         conv.input[0] = pad.input[0]
