@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from scanner.training.bank import Bank
 from scanner.training.losses import Truth
+from scanner.vision import single_threaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,7 @@ class Steps(Dataset[Batch]):
 
 def batches(steps: Steps, first: int, stop: int, workers: int) -> Iterator[Batch]:
     """The batches of steps `first` to `stop`, in order, made ahead by `workers` processes (0: in this one)."""
+    single_threaded()  # before they are forked: they could not end OpenCV's threads, and would wait for them
     return iter(
         DataLoader(
             steps,
@@ -168,11 +170,6 @@ def batches(steps: Steps, first: int, stop: int, workers: int) -> Iterator[Batch
             sampler=range(first, stop),
             num_workers=workers,
             prefetch_factor=3 if workers else None,
-            worker_init_fn=_one_thread,
             generator=torch.Generator(),  # the global one belongs to the network's dropout, which a resumed run repeats
         )
     )
-
-
-def _one_thread(_: int) -> None:
-    cv2.setNumThreads(0)
