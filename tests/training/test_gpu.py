@@ -17,13 +17,13 @@ from scanner.training.gpu import denoiser, generators, geometry
 from scanner.training.gpu.config import GpuConfig
 from scanner.training.gpu.denoiser import DENOISERS, LEARNT, RENEWED, Denoiser, DenoiserRecipe, renew
 from scanner.training.gpu.forgeries import FAMILIES, SHARES
-from scanner.training.gpu.gallery import CANVAS, LENGTH, Row, open_gallery, read_table
+from scanner.training.gpu.gallery import open_gallery
 from scanner.training.gpu.generators import Keeper, plan
 from scanner.training.gpu.geometry import KEPT
 from scanner.training.gpu.nets import PAINTERS, RENDERERS, Painter, Renderer, Swapper, Zoo, open_zoo
 from scanner.training.gpu.run import train
-from scanner.training.gpu.spectra import BINS, evened, filtered, spectrum
-from scanner.training.gpu.steps import Bench, Draw, Forged, smoothed
+from scanner.training.gpu.steps import Bench, Draw
+from scanner.training.gpu.table import CANVAS, LENGTH, Row, read_table
 from scanner.training.gpu.wear import Encoder, Way, aged, coded, coded_pairs, cut, cut_mask
 from scanner.training.gpu.workshop import forge
 
@@ -251,47 +251,6 @@ def test_both_members_go_the_same_way_and_come_back_in_the_models_size():
 def test_an_encoder_gives_back_every_frame_in_order(how):
     clip = np.repeat(np.arange(LENGTH, dtype=np.uint8)[:, None, None, None] * 25 + 20, 64, 1).repeat(64, 2).repeat(3, 3)
     assert np.allclose(coded(clip, how).mean(axis=(1, 2, 3)), clip.mean(axis=(1, 2, 3)), atol=4)
-
-
-def pair(seed=0):
-    """A sharp clip (2, T, 3, 96, 96) and a soft copy."""
-    torch.manual_seed(seed)
-    sharp = torch.rand(2, LENGTH, 3, 96, 96)
-    soft = smoothed(sharp.flatten(0, 1), torch.full((2 * LENGTH,), 0.8)).unflatten(0, (2, LENGTH))
-    return sharp, soft
-
-
-def apart(one, other):
-    return float((spectrum(one).log() - spectrum(other).log())[:, 1 : BINS // 2].abs().mean())
-
-
-@pytest.mark.parametrize("chance", [True, False])
-def test_both_members_of_a_pair_come_out_equally_sharp(monkeypatch, chance):
-    sharp, soft = pair()
-    draw = Draw(np.random.default_rng(0), CPU)
-    monkeypatch.setattr(Draw, "chance", lambda self, share: chance)
-    mask = torch.ones(2, LENGTH, 1, 96, 96)
-    real, made = evened(sharp, Forged(soft, mask), draw)
-    assert (real is sharp) is not chance
-    assert (made.clips is soft) is chance
-    assert apart(real, made.clips) < 0.25 * apart(sharp, soft)
-
-
-def test_what_is_not_forged_is_not_sharpened(monkeypatch):
-    sharp, soft = pair()
-    monkeypatch.setattr(Draw, "chance", lambda self, share: False)
-    mask = torch.zeros(2, LENGTH, 1, 96, 96)
-    mask[..., 24:72, 24:72] = 1
-    _, made = evened(sharp, Forged(soft, mask), Draw(np.random.default_rng(0), CPU))
-    assert torch.equal(made.clips[..., :24, :], soft[..., :24, :])
-    assert not torch.equal(made.clips[..., 40:50, 40:50], soft[..., 40:50, 40:50])
-
-
-def test_a_filter_of_ones_changes_nothing_and_the_mean_always_stays():
-    sharp, _ = pair()
-    assert torch.allclose(filtered(sharp, torch.ones(2, BINS)), sharp, atol=1e-5)
-    calm = 0.4 + 0.1 * sharp
-    assert torch.allclose(filtered(calm, torch.full((2, BINS), 0.1)).mean(), calm.mean(), atol=1e-3)
 
 
 def test_a_run_learns_from_what_its_processes_forge_and_leaves_a_checkpoint(tmp_path):

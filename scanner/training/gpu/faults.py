@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scanner.training.gpu.gallery import LENGTH
 from scanner.training.gpu.steps import Draw, Forged, smoothed
+from scanner.training.gpu.table import LENGTH
 
 SHARE = 0.3
 PARTIAL_SHARE = 0.12

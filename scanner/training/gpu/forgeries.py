@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from scanner.training.gpu.gallery import CANVAS, LENGTH
 from scanner.training.gpu.geometry import (
     BROW,
     CONTROL,
@@ -48,6 +47,7 @@ from scanner.training.gpu.steps import (
     spread,
     tinted,
 )
+from scanner.training.gpu.table import CANVAS, LENGTH
 
 SHARES: Final = {
     "self_blend": 0.14, "drift": 0.09, "kinematic": 0.06, "borrow": 0.10, "swap": 0.12, "repaint": 0.10,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from scanner.training.gpu.config import GpuConfig
-from scanner.training.gpu.gallery import LENGTH
+from scanner.training.gpu.table import LENGTH
 from scanner.training.gpu.wear import cut
 from scanner.training.gpu.workshop import Group, Workshop
 from scanner.training.losses import Truth

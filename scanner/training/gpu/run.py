@@ -23,8 +23,9 @@ from scanner.evaluation.metrics import auc
 from scanner.training.data import Kind, Role
 from scanner.training.gpu.config import GpuConfig
 from scanner.training.gpu.forgeries import LETTERS
-from scanner.training.gpu.gallery import CANVAS, FACE_PX, LENGTH, Gallery, Place, open_gallery, read_entries, read_table
+from scanner.training.gpu.gallery import Gallery, Place, open_gallery
 from scanner.training.gpu.loader import Batch, Loader
+from scanner.training.gpu.table import CANVAS, FACE_PX, LENGTH, read_entries, read_table
 from scanner.training.gpu.wear import CROP_SCALE
 from scanner.training.gpu.workshop import Workshop
 from scanner.training.losses import total
@@ -161,15 +162,9 @@ def started(config: GpuConfig, note: Callable[..., None]) -> TempoNet:
         fresh = load_matching(net, torch.load(config.start, weights_only=True, map_location="cpu")["ema"])
         note(stage="start", fresh=len(fresh))
     net.backbone.frozen = config.freeze
-    for part in still(net):
+    for part in net.backbone.still():
         part.requires_grad_(requires_grad=False)
     return net
-
-
-def still(net: TempoNet) -> list[nn.Module]:
-    """The parts that do not learn."""
-    backbone = net.backbone
-    return [backbone.stem, *backbone.blocks[: backbone.frozen]] if backbone.frozen else []
 
 
 def rate_at(step: int, done: float, config: GpuConfig) -> float:
@@ -181,7 +176,7 @@ def learn_from(batch: Batch, net: TempoNet, opt: torch.optim.Optimizer, lr: floa
     """One step; gives logits, families and the parts of the loss, without waiting for the card."""
     batch.arrive()
     net.train()
-    for part in still(net):
+    for part in net.backbone.still():
         part.eval()
     for group in opt.param_groups:
         group["lr"] = lr * group["scale"]

@@ -16,8 +16,9 @@ import torch
 from scanner.training.data import Kind, Role
 from scanner.training.gpu.config import GpuConfig
 from scanner.training.gpu.forgeries import SHARES
-from scanner.training.gpu.gallery import open_gallery, read_entries, read_table
+from scanner.training.gpu.gallery import open_gallery
 from scanner.training.gpu.nets import Zoo, open_zoo
+from scanner.training.gpu.table import read_entries, read_table
 from scanner.training.gpu.workshop import forge
 
 

@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from scanner.training.gpu.denoiser import RENEWED, fields, renew
-from scanner.training.gpu.gallery import CANVAS, LENGTH, Gallery, Place, Window
+from scanner.training.gpu.gallery import Gallery, Place, Window
 from scanner.training.gpu.geometry import CONTROL, bend, depth, spline, with_frame
 from scanner.training.gpu.nets import Zoo
+from scanner.training.gpu.table import CANVAS, LENGTH
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from scanner.training.gpu.gallery import CANVAS, FACE_PX, LENGTH
 from scanner.training.gpu.steps import Draw, smoothed, spread
+from scanner.training.gpu.table import CANVAS, FACE_PX, LENGTH
 
 CROP_SCALE: Final = 1.3
 CROP_PX: Final = 160

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import numpy as np
 import torch
 from numpy.random import Generator as Rng
@@ -27,12 +26,14 @@ from torch import Tensor
 from scanner.training.gpu.config import GpuConfig
 from scanner.training.gpu.faults import faulty, partial
 from scanner.training.gpu.forgeries import FAMILIES, MOVING, SHARES
-from scanner.training.gpu.gallery import CANVAS, FACE_PX, LENGTH, Gallery, Place, Read, open_gallery
+from scanner.training.gpu.gallery import Gallery, Place, open_gallery
 from scanner.training.gpu.generators import Keeper, plan
 from scanner.training.gpu.nets import Zoo, open_zoo
 from scanner.training.gpu.spectra import evened
 from scanner.training.gpu.steps import Bench, Draw, Forged
+from scanner.training.gpu.table import CANVAS, FACE_PX, LENGTH, Read
 from scanner.training.gpu.wear import Encoder, Slots, Way, aged, coded_pairs, cut_mask
+from scanner.vision import single_threaded
 
 CELLS: Final = 20
 EVEN_SHARE: Final = 0.85
@@ -93,6 +94,7 @@ class Workshop:
     """Starts the processes; gives finished groups and takes their slots back."""
 
     def __init__(self, config: GpuConfig, run: Path, read: list[Read], note: Callable[..., None]) -> None:
+        single_threaded()  # before processes are forked: they could not end OpenCV's threads, and would wait for them
         self.config, self.zoo_folder = config, run / "zoo"
         self.zoo_folder.mkdir(parents=True, exist_ok=True)
         self.slots = Slots(config.ahead)
@@ -133,7 +135,6 @@ class Workshop:
 
     def _guarded(self, work: Callable[..., None], args: tuple[Any, ...]) -> None:
         torch.set_num_threads(1)
-        cv2.setNumThreads(1)
         try:
             work(*args)
         except BaseException:  # noqa: BLE001  # the run is told and ends with it
