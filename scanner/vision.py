@@ -128,10 +128,14 @@ def single_threaded() -> None:
 
 
 def _resized(plane: Pixels, size: tuple[int, int]) -> Pixels:
-    """Halved by areas while twice as large, then bilinear: area means at odd factors cost several times as much."""
+    """Halved by areas while twice as large, then bilinear: area means at other factors cost several times as much.
+
+    An odd last row or column is left out before halving: a stretch of less than one in 2 * size.
+    """
     while plane.shape[0] >= 2 * size[1] and plane.shape[1] >= 2 * size[0]:
         half = plane.shape[1] // 2, plane.shape[0] // 2
-        plane = cast(Pixels, cv2.resize(plane, half, interpolation=cv2.INTER_AREA))
+        even = plane[: 2 * half[1], : 2 * half[0]]
+        plane = cast(Pixels, cv2.resize(even, half, interpolation=cv2.INTER_AREA))
     if plane.shape == (size[1], size[0]):
         return plane
     return cast(Pixels, cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR))

@@ -116,6 +116,15 @@ def test_a_turned_picture_shows_the_same_square(turns: int) -> None:
     np.testing.assert_array_equal(turned.square((4, 8, 20), 20)[:, :, 0], expected[8:28, 4:24])
 
 
+@pytest.mark.parametrize("side", [128, 256, 258, 300, 514, 516, 518, 520])
+def test_a_large_square_is_shrunk_evenly_whatever_its_side(side: int) -> None:
+    ramp = np.tile(np.linspace(16, 235, side, dtype=np.float32), (side, 1)).round().astype(np.uint8)
+    shown = grey(ramp).square((0, 0, side), 64)[:, :, 0].astype(float)
+    ideal = 16 + 219 * ((np.arange(64) + 0.5) / 64)
+    assert np.abs(shown - ideal).max() < 2.5
+    assert np.abs(shown - shown[0]).max() <= 1
+
+
 def test_small_keeps_the_shape_and_never_enlarges() -> None:
     assert grey(np.zeros((480, 640), np.uint8)).small(320).shape == (240, 320, 3)
     assert grey(np.zeros((30, 40), np.uint8)).small(320).shape == (30, 40, 3)
