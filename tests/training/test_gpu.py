@@ -232,17 +232,18 @@ def test_a_regions_depth_is_positive_inside_it_and_negative_outside(gallery):
         assert float(inside.flatten(1).amax(dim=1).min()) > 0
 
 
-def test_both_members_go_the_same_way_and_come_back_in_the_models_size():
+@pytest.mark.parametrize(("size", "box_scale"), [(160, 1.3), (128, 1.5)])
+def test_both_members_go_the_same_way_and_come_back_in_the_models_size(size, box_scale):
     rng = np.random.default_rng(3)
     clip = torch.rand(1, 2, LENGTH, 3, CANVAS, CANVAS).expand(2, -1, -1, -1, -1, -1)
-    way = Way.drawn(rng, 2)
+    way = Way.drawn(rng, 2, box_scale)
     shown = aged(clip, way, Draw(rng, CPU), last=False).numpy()
     coded_pairs(shown, [0, 1], [Encoder.drawn(rng, 120) for _ in range(2)])
-    crops = cut(torch.from_numpy(shown), way)
-    assert crops.shape == (4, LENGTH, 160, 160, 3)
+    crops = cut(torch.from_numpy(shown), way, size)
+    assert crops.shape == (4, LENGTH, size, size, 3)
     real, fake = crops.float().chunk(2)
     assert float((real - fake).abs().mean()) < 3  # grain is drawn for each; all else is shared
-    assert cut_mask(torch.ones(2, LENGTH, 1, CANVAS, CANVAS), way, 20).min() == 1
+    assert cut_mask(torch.ones(2, LENGTH, 1, CANVAS, CANVAS), way, size // 8).min() == 1
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,11 @@ class GpuConfig:
     """A field is an option of the same name."""
 
     seconds: float = 420.0
-    "of training, generators not counted"
+    "of training; generators and pauses not counted"
+    size: int = 160
+    "pixels a side of what the network sees; a multiple of 32"
+    box_scale: float = 1.3
+    "side of the square over the longer side of the face box; 1.5 at most, for the canvas holds 1.75"
     zoo_steps: int = 1000
     "of each generator; 0: no generators"
     groups: int = 3

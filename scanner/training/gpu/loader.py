@@ -107,7 +107,7 @@ class Loader(threading.Thread):
             if group is None:
                 return None
             shown = torch.from_numpy(self._shop.slots.view(group.slot, group.shape)).to(device)
-            clips = cut(shown, group.way)
+            clips = cut(shown, group.way, config.size)
             self._shop.give_back(group)
             mask = torch.from_numpy(group.mask).to(device).float() / 255
             if rng.random() < 0.5:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
@@ -26,7 +26,6 @@ from scanner.training.gpu.forgeries import LETTERS
 from scanner.training.gpu.gallery import Gallery, Place, open_gallery
 from scanner.training.gpu.loader import Batch, Loader
 from scanner.training.gpu.table import CANVAS, FACE_PX, LENGTH, read_entries, read_table
-from scanner.training.gpu.wear import CROP_SCALE
 from scanner.training.gpu.workshop import Workshop
 from scanner.training.losses import total
 from scanner.training.model import TempoNet, load_matching, parameters
@@ -35,28 +34,31 @@ from scanner.training.weights import average
 Kept: TypeAlias = tuple[Tensor, list[str], dict[str, Tensor]]
 """Logits (2P,), families of the pairs, parts of the loss."""
 
+PAUSE_S: Final = 30.0
+"""A longer step was a pause of the machine or of the run: no more of it counts."""
+
 
 # -----------------------------------------------------------------------------
 # Looking
 
 
 @torch.no_grad()
-def look(like: TempoNet, ema: dict[str, Tensor], dev: Gallery, single: bool) -> dict[str, float]:
+def look(like: TempoNet, ema: dict[str, Tensor], dev: Gallery, config: GpuConfig) -> dict[str, float]:
     """AUC of each held-out generator against held-out people, clean pictures; for reporting only."""
     net = TempoNet(temporal=like.temporal).to(dev.device).eval()
     net.load_state_dict(ema)
     rng = np.random.default_rng(5)
-    crop = round(CROP_SCALE * FACE_PX / 2) * 2
+    crop = round(config.box_scale * FACE_PX / 2) * 2
     low = (CANVAS - crop) // 2
 
     def scores(places: list[Place]) -> list[float]:
         out: list[float] = []
         for k in range(0, len(places), 16):
             clips = dev.look(places[k : k + 16], rng).clips[..., low : low + crop, low : low + crop]
-            small = nn.functional.interpolate(clips.flatten(0, 1), size=(160, 160), mode="bilinear", antialias=True)
+            small = nn.functional.interpolate(clips.flatten(0, 1), size=(config.size, config.size), mode="bilinear", antialias=True)
             pixels = (small.clamp(0, 1) * 255 + 0.5).to(torch.uint8).permute(0, 2, 3, 1).unflatten(0, (-1, LENGTH))
             with torch.autocast(dev.device.type, torch.bfloat16):
-                out += net(pixels[:, 3:4] if single else pixels).clip.float().tolist()
+                out += net(pixels[:, 3:4] if config.single else pixels).clip.float().tolist()
         return out
 
     real = scores([Place(entry, len(entry.frames) // 3) for own in dev.people.values() for entry in own])
@@ -129,27 +131,27 @@ def learn(shop: Workshop, dev: Gallery, config: GpuConfig, run: Path, note: Call
     loader = Loader(shop, config, device)
     loader.start()
     note(stage="detector", weights=parameters(net), config=asdict(config))
-    began, step, seen, waited, looked = time.perf_counter(), 0, 0, 0.0, 0.0
+    step, seen, spent, waited, looked = 0, 0, 0.0, 0.0, 0.0
     kept: list[Kept] = []
-    while (done := (time.perf_counter() - began) / config.seconds) < 1:
+    while (done := spent / config.seconds) < 1:
         asked = time.perf_counter()
         batch = loader.next()
         waited += time.perf_counter() - asked
         kept.append(learn_from(batch, net, opt, config.lr * rate_at(step, done, config)))
         average(ema, net, step, config.ema)
         step, seen = step + 1, seen + batch.clips.shape[0] * batch.clips.shape[1]
-        spent = time.perf_counter() - began
+        spent += min(time.perf_counter() - asked, PAUSE_S)
         if step % config.note_every == 0:
             note(step=step, frames=seen, s=spent / step, waited=waited / spent, **counted(kept))
             kept.clear()
         if spent - looked > config.look_every:
             looked = spent
             _save(run, step, ema, config)
-            note(step=step, **look(net, ema, dev, config.single))
+            note(step=step, **look(net, ema, dev, config))
     loader.halt = True
     loader.join()
     _save(run, step, ema, config)
-    note(step=step, frames=seen, **look(net, ema, dev, config.single))
+    note(step=step, frames=seen, **look(net, ema, dev, config))
     net.load_state_dict(ema)
     return net
 

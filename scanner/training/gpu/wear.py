@@ -24,8 +24,6 @@ from torch.nn import functional as F
 from scanner.training.gpu.steps import Draw, smoothed, spread
 from scanner.training.gpu.table import CANVAS, FACE_PX, LENGTH
 
-CROP_SCALE: Final = 1.3
-CROP_PX: Final = 160
 SHOWN_PX: Final = (56.0, 200.0)
 _PRESETS: Final = ("ultrafast", "superfast", "veryfast", "veryfast", "faster", "medium")
 
@@ -45,14 +43,14 @@ class Way:
     "Left and top of each pair's square; even, as production cuts."
 
     @staticmethod
-    def drawn(rng: Rng, pairs: int) -> Way:
+    def drawn(rng: Rng, pairs: int, box_scale: float) -> Way:
         face = float(np.exp(rng.uniform(*np.log(SHOWN_PX))))
         origin = min(float(FACE_PX), max(face, 80.0))
         if rng.random() < 0.45:
             origin = float(np.exp(rng.uniform(np.log(min(60.0, origin)), np.log(origin))))
         face = min(face, 3 * origin)
         side = _even(CANVAS / FACE_PX * face)
-        crop = _even(CROP_SCALE * face * math.exp(rng.uniform(-0.12, 0.12)))
+        crop = _even(box_scale * face * math.exp(rng.uniform(-0.12, 0.12)))
         jitter = rng.uniform(-0.06, 0.06, (pairs, 2)) * crop
         corners = np.clip(np.round(((side - crop) / 2 + jitter) / 2) * 2, 0, side - crop).astype(int).tolist()
         kernel = str(rng.choice(["bilinear", "bicubic", "bicubic"]))
@@ -138,12 +136,12 @@ def _cosines(device: torch.device) -> Tensor:
     return torch.einsum("ax,by->abxy", line, line).reshape(64, 1, 8, 8)
 
 
-def cut(shown: Tensor, way: Way) -> Tensor:
-    """(2, P, T, shown, shown, 3) uint8 → (2P, T, CROP_PX, CROP_PX, 3) uint8, the real ones first."""
+def cut(shown: Tensor, way: Way, size: int) -> Tensor:
+    """(2, P, T, shown, shown, 3) uint8 → (2P, T, size, size, 3) uint8, the real ones first."""
     pairs, side = shown.shape[1], way.crop
     crops = [shown[:, p, :, y : y + side, x : x + side] for p, (x, y) in enumerate(way.corners)]
     x = torch.stack(crops, dim=1).flatten(0, 2).permute(0, 3, 1, 2).float()
-    out = (_sized(x, CROP_PX, "bilinear").clamp(0, 255) + 0.5).to(torch.uint8).permute(0, 2, 3, 1)
+    out = (_sized(x, size, "bilinear").clamp(0, 255) + 0.5).to(torch.uint8).permute(0, 2, 3, 1)
     return out.unflatten(0, (2 * pairs, LENGTH))
 
 

@@ -35,7 +35,7 @@ from scanner.training.gpu.table import CANVAS, FACE_PX, LENGTH, Read
 from scanner.training.gpu.wear import Encoder, Slots, Way, aged, coded_pairs, cut_mask
 from scanner.vision import single_threaded
 
-CELLS: Final = 20
+MAP_STRIDE: Final = 8
 EVEN_SHARE: Final = 0.85
 _CONTEXT: Final = mp.get_context("fork")
 
@@ -48,7 +48,7 @@ class Group:
     single: bool
     way: Way
     mask: NDArray[np.uint8]
-    "(P, T, CELLS, CELLS) of the squares that are cut."
+    "(P, T, size / MAP_STRIDE, size / MAP_STRIDE) of the squares that are cut."
     frames: NDArray[np.float32]
     "(P, T), 1 where forged."
     slot: int
@@ -156,12 +156,12 @@ class Workshop:
 
     def _forged(self, gallery: Gallery, zoo: Zoo, config: GpuConfig, rng: Rng, slot: int) -> None:
         family, real, made, frames = forge(gallery, zoo, config, rng)
-        way = Way.drawn(rng, config.pairs)
+        way = Way.drawn(rng, config.pairs, config.box_scale)
         streamed = rng.random() < config.coded_share
         shown = aged(torch.stack([real, made.clips]), way, Draw(rng, gallery.device), last=not streamed)
         shape = tuple(shown.shape)
         self.slots.view(slot, shape)[:] = shown.cpu().numpy()
-        mask = (cut_mask(made.mask, way, CELLS).clamp(0, 1) * 255).byte().cpu().numpy()
+        mask = (cut_mask(made.mask, way, config.size // MAP_STRIDE).clamp(0, 1) * 255).byte().cpu().numpy()
         group = Group(family, config.single, way, mask, frames.cpu().numpy(), slot, shape)
         if not streamed:
             self.ready.put(group)
