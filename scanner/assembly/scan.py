@@ -29,7 +29,7 @@ from scanner.media.hardware import check_decoder
 from scanner.media.inputs import STDIN, Input, inputs
 from scanner.media.pool import CellPool
 from scanner.media.sandbox import Confinement
-from scanner.meter import ONNX_RUNTIME
+from scanner.meter import KAFKA, ONNX_RUNTIME
 from scanner.pipeline import Pipeline, Witness
 from scanner.ports import Bus
 from scanner.settings import Settings, load
@@ -207,7 +207,7 @@ def cell_plan(settings: Settings, spec: ClipSpec) -> CellPlan:
 
 def library_seconds(parts: Assembled) -> dict[str, float]:
     """Processor seconds in each library since the start, here and in the decode cells."""
-    return {**parts.cells.spent_s, "onnxruntime": ONNX_RUNTIME.seconds}
+    return {**parts.cells.spent_s, "onnxruntime": ONNX_RUNTIME.seconds, "kafka": KAFKA.seconds}
 
 
 @contextmanager

@@ -63,8 +63,11 @@ def opened(
     try:
         with FFMPEG.running():
             container = _open(media, options, hwaccel, sizes_only=sizes_only)
-        with container:
+        try:
             yield container, _video(container, limits)
+        finally:
+            with FFMPEG.running():
+                container.close()
     except FFmpegError as error:
         raise MediaError(f"cannot be read as video: {_reason(error)}") from error
 

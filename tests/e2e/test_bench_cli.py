@@ -37,6 +37,7 @@ def test_live_streams_are_all_answered_and_measured(clip) -> None:
     assert live["published"] == live["answered"] == 5  # at 0, 2, 4 s and at 1, 3 s
     assert live["coverage"] == {"patrol": 5}
     assert live["face_frames_where_seen"] == 16  # two clips of 8 a second
+    assert live["libraries"].pop("kafka") == 0
     assert set(live["libraries"]) == {"ffmpeg", "mediapipe", "onnxruntime"}
     assert all(cores > 0 for cores in live["libraries"].values())
     latency = live["latency_ms"]
@@ -93,6 +94,13 @@ def test_an_archive_is_answered_alike_by_groups_of_two_sizes_and_its_speed_is_to
     assert one["sha256"] == two["sha256"]
     assert one["per_core_hour"] > 0
     assert 0 < one["beside_decoding"] < 1
+
+
+@pytest.mark.kafka
+def test_what_the_kafka_client_takes_is_told_apart(clip, kafka_broker) -> None:
+    (live,) = bench("live", str(clip), "--streams", "1", "--seconds", "5", "--bootstrap", kafka_broker.bootstrap)
+    assert 0 < live["libraries"]["kafka"] < live["cpu"]["worker"]
+    assert 0 < live["ours"] < 1
 
 
 @pytest.mark.kafka

@@ -14,6 +14,7 @@ from scanner.core.errors import (
     ScannerError,
     TopicMissingError,
 )
+from scanner.meter import KAFKA
 
 _GROUP_WENT_ON = (
     foreign.CommitFailedError,
@@ -26,9 +27,10 @@ _TOO_LARGE = (foreign.MessageSizeTooLargeError, foreign.RecordListTooLargeError)
 
 @contextmanager
 def ours(doing: str) -> Iterator[None]:
-    """`doing` completes the sentence "could not …"."""
+    """`doing` completes the sentence "could not …"; what is done counts as the client's work."""
     try:
-        yield
+        with KAFKA.running():
+            yield
     except foreign.KafkaError as error:
         raise translated(error, doing) from error
 
