@@ -55,7 +55,8 @@ def look(like: TempoNet, ema: dict[str, Tensor], dev: Gallery, config: GpuConfig
         out: list[float] = []
         for k in range(0, len(places), 16):
             clips = dev.look(places[k : k + 16], rng).clips[..., low : low + crop, low : low + crop]
-            small = nn.functional.interpolate(clips.flatten(0, 1), size=(config.size, config.size), mode="bilinear", antialias=True)
+            size = config.size, config.size
+            small = nn.functional.interpolate(clips.flatten(0, 1), size=size, mode="bilinear", antialias=True)
             pixels = (small.clamp(0, 1) * 255 + 0.5).to(torch.uint8).permute(0, 2, 3, 1).unflatten(0, (-1, LENGTH))
             with torch.autocast(dev.device.type, torch.bfloat16):
                 out += net(pixels[:, 3:4] if config.single else pixels).clip.float().tolist()
