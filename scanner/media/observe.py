@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from io import BytesIO
-from statistics import median
 
 import numpy as np
 
-from scanner.core.clips import CUT_LUMA, ONE_LOOK, Burst, Pace, as_box, between, bursts, clip_square, probes
+from scanner.core.clips import CUT_LUMA, ONE_LOOK, Burst, Pace, between, bursts, clip_square, probes
 from scanner.core.errors import MediaError
 from scanner.core.tracking import Track, Tracker
 from scanner.core.types import (
@@ -26,33 +24,20 @@ from scanner.core.types import (
     Mode,
     Observation,
     Pixels,
-    Quality,
     Reason,
     Tally,
-    Tracklet,
 )
 from scanner.core.verdict import nothing_seen
 from scanner.media.decode import Decoder, Frame
 from scanner.media.demux import Limits, NoVideoError, nominal_step, opened
+from scanner.media.followed import Followed, tracklet_of
 from scanner.media.hardware import CPU, acceleration
 from scanner.ports import FaceDetector
-from scanner.vision import brightness, fingerprint, sharpness
+from scanner.vision import fingerprint
 
 DETECT_EVERY = 5  # frames; at 30 fps a face moves less than half its width in between, the rest is interpolated
 LOOK_PX = 320  # longer side of the picture the detector sees; its models take 128 or 192 px
 PAUSE_S, PAUSE_STEPS = Fraction(1, 2), 4  # slow recordings have long steps, all alike
-
-
-@dataclass(slots=True)
-class _Followed:
-    """What is gathered about one track while the segment passes."""
-
-    start_ms: int
-    end_ms: int
-    boxes: list[Floats] = field(default_factory=list)
-    frames: int = 0
-    sharpness: list[float] = field(default_factory=list)
-    brightness: list[float] = field(default_factory=list)
 
 
 class SegmentObserver:
@@ -84,7 +69,7 @@ class SegmentObserver:
         self._far = far
         self._limits = limits
         self._tracker = Tracker()
-        self._followed: dict[int, _Followed] = {}
+        self._followed: dict[int, Followed] = {}
         self._probe = 0
         self._far_last = False
         self._observation: Observation | None = None
@@ -189,14 +174,13 @@ class SegmentObserver:
         if len(seen) < 2 or places[-1] - places[0] < len(burst.frames) // 2:
             return  # passing through: too little of it here to say where it is in every frame
         pixels = self._cut(burst, boxes)
-        followed.sharpness.append(sharpness(_face_of(pixels[len(pixels) // 2], self._spec.box_scale)))
-        followed.brightness.append(brightness(_face_of(pixels[len(pixels) // 2], self._spec.box_scale)))
+        followed.measure(_face_of(pixels[len(pixels) // 2], self._spec.box_scale))
         start, end = _times(burst.frames)
         yield Clip(track.index, start, end, burst.repeats, pixels)
 
-    def _note(self, track: Track, burst: Burst[Frame], places: tuple[int, ...], boxes: Floats) -> _Followed:
+    def _note(self, track: Track, burst: Burst[Frame], places: tuple[int, ...], boxes: Floats) -> Followed:
         start, end = _times(burst.frames[places[0] : places[-1] + 1])
-        followed = self._followed.setdefault(track.index, _Followed(start, end))
+        followed = self._followed.setdefault(track.index, Followed(start, end))
         followed.end_ms = max(followed.end_ms, end)
         followed.frames += len(burst.frames) - burst.repeats
         followed.boxes.extend(boxes[list(places)])
@@ -245,7 +229,7 @@ class SegmentObserver:
             codec=decoder.stream.codec.canonical_name,
             tally=Tally(decoder.frames_total, decoder.frames_decoded, 0, decoder.frames_damaged, self._mode),
             tracklets=tuple(
-                _tracklet(track, self._followed[track.index], decoder, kbps)
+                tracklet_of(track, self._followed[track.index], decoder, kbps)
                 for track in self._tracker.tracks
                 if track.index in self._followed
             ),
@@ -257,39 +241,6 @@ class SegmentObserver:
 
 def _hex(luma: Floats | None) -> str:
     return "" if luma is None else luma.astype(np.uint8).tobytes().hex()
-
-
-def _tracklet(track: Track, followed: _Followed, decoder: Decoder, kbps: int) -> Tracklet:
-    boxes = np.stack(followed.boxes)
-    sides = np.maximum((boxes[:, 2] - boxes[:, 0]) * decoder.width, (boxes[:, 3] - boxes[:, 1]) * decoder.height)
-    keypoints = np.stack([points for _, points in track.seen.values()])
-    return Tracklet(
-        index=track.index,
-        start_ms=followed.start_ms,
-        end_ms=followed.end_ms,
-        first_box=as_box(boxes[0]),
-        last_box=as_box(boxes[-1]),
-        box=as_box(np.median(boxes, axis=0)),
-        frames=followed.frames,
-        after_cut=track.after_cut,
-        quality=Quality(
-            face_px=round(median(sides.tolist())),
-            sharpness=_median(followed.sharpness),
-            brightness=_median(followed.brightness),
-            frontality=frontality(keypoints, decoder.width, decoder.height),
-            bitrate_kbps=kbps,
-        ),
-    )
-
-
-def frontality(keypoints: Floats, width: int, height: int) -> float:
-    """Median over probes (p, 6, 2) of how well the nose sits between the eyes: 1 in the middle, 0 at or beyond one."""
-    points = keypoints * np.array([width, height], np.float32)
-    eyes = points[:, 1] - points[:, 0]
-    middle = (points[:, 1] + points[:, 0]) / 2
-    span = np.maximum((eyes * eyes).sum(axis=1), 1.0)
-    aside = np.abs(((points[:, 2] - middle) * eyes).sum(axis=1)) / span * 2
-    return round(float(np.median(np.clip(1 - aside, 0, 1))), 4)
 
 
 def _thinned(frames: Iterator[Frame], decoder: Decoder, max_fps: float) -> Iterator[Frame]:
@@ -310,7 +261,3 @@ def _times(frames: tuple[Frame, ...]) -> tuple[int, int]:
 def _face_of(pixels: Pixels, scale: float) -> Pixels:
     margin = round(len(pixels) * (1 - 1 / scale) / 2)
     return pixels[margin : len(pixels) - margin, margin : len(pixels) - margin]
-
-
-def _median(values: list[float]) -> float:
-    return round(median(values), 4) if values else 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scanner.media.observe import frontality
+from scanner.media.followed import frontality
 
 
 def looking(nose: float, *, tilt: float = 0.0) -> np.ndarray:
