@@ -23,6 +23,7 @@ STEPS = {
     "heldout": "Cut the people and generators that are never trained on.",
     "calibrate": "Fit thresholds and buckets of quality to held-out real people, and write them on a card.",
     "frontier": "Measure accuracy over cost at several sizes, lengths and precisions.",
+    "probe": "Compare backbones by what a linear probe reads in their features, and by cost.",
     "reopen": "Make a checkpoint of a model that ships, to train on from.",
 }
 MODULES = {"run": "train", "table": "gpu.table", "gpu": "gpu.run", "gpusheet": "gpu.sheet"}

@@ -21,6 +21,7 @@ On a machine with a GPU, whose minutes are worth hours here (see scanner.trainin
 
 `scanner train calibrate MODEL --held-out STORE` fits thresholds and buckets of quality to one's own real people.
 `scanner train frontier CHECKPOINT VIDEOS OUT --labels CSV` measures accuracy over cost at several sizes and lengths.
+`scanner train probe CORPUS TABLE VIDEOS OUT --labels CSV` compares backbones before any is trained.
 
 Each is `python -m scanner.training.STEP`, too. CORPUS is a folder as `data.read_corpus` describes it. LOG.md keeps
 what was tried.

@@ -30,7 +30,7 @@ from scanner.training.cards import card_text
 from scanner.training.cut import GEOMETRY
 from scanner.training.fold import fold_padding
 from scanner.training.halve import halve
-from scanner.training.model import Exported, TempoNet
+from scanner.training.model import Exported, Size, TempoNet
 from scanner.training.quantise import quantise, sample_of
 
 PARITY: Final = 1e-4
@@ -42,7 +42,11 @@ def load_net(checkpoint: Path) -> TempoNet:
     """The averaged weights of a run, ready to be read out."""
     state = torch.load(checkpoint, weights_only=True)
     config = state["config"]
-    net = TempoNet(temporal=config["stage"] == "clip", shift=config.get("shift", False))
+    net = TempoNet(
+        Size(config.get("backbone", Size.LITE0)),
+        temporal=config["stage"] == "clip",
+        shift=config.get("shift", False),
+    )
     net.load_state_dict(state["ema"])
     net.eval()
     return net

@@ -45,6 +45,7 @@ class Design:
     length: int
     "Frames a clip."
     precision: Precision
+    backbone: str = "lite0"
 
     @property
     def name(self) -> str:

