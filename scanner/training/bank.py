@@ -10,6 +10,7 @@ through one draw of nuisances and JPEG, and are cut to the model's square.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -47,6 +48,8 @@ PER_CLIP: Final = 12
 CELLS: Final = 20
 JPEG_SHARE: Final = 0.35
 """Share of pairs that end as JPEG; the others go through the drawn video encoder."""
+TRUE_SHARE: Final = 0.25
+"""Share of pairs that are true generator outputs beside other people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +137,26 @@ def build(sources: list[Source], cache: Path, out: Path, *, every_generator: boo
 class Bank:
     """Draws fresh pairs. The same generator state gives the same pair."""
 
-    def __init__(self, folder: Path, spec: ClipSpec, nets: tuple[Resynth, ...] = (), true_share: float = 0.25) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        spec: ClipSpec,
+        nets: tuple[Resynth, ...] = (),
+        true_share: float = TRUE_SHARE,
+        shares: Mapping[str, float] = SHARES,
+    ) -> None:
+        """
+        Args:
+            true_share: of the pairs, true generator outputs against other people.
+            shares: how often each family is drawn among the others.
+        """
         self._frames = np.load(folder / "frames.npy", mmap_mode="r")
         table = np.load(folder / "table.npz")
         self._points, self._boxes = table["points"], table["boxes"]
         self._people, self._methods = table["people"], table["methods"]
         starts = np.searchsorted(table["groups"], np.arange(len(self._people) + 1))
         self._rows = [slice(int(a), int(b)) for a, b in pairwise(starts)]
-        self._spec, self._nets, self._true_share = spec, nets, true_share
+        self._spec, self._nets, self._true_share, self._shares = spec, nets, true_share, shares
         fake = self._methods != ""
         alone = np.char.startswith(self._people, "still:")
         self._stills, self._fakes = np.flatnonzero(alone), np.flatnonzero(fake)
@@ -165,7 +180,7 @@ class Bank:
             return self._true_pair(rng)
         entry = self._real(rng, 0.5)
         single = len(entry.frames) == 1
-        shares = {name: share for name, share in SHARES.items() if not (single and name in "CDG")}
+        shares = {name: share for name, share in self._shares.items() if not (single and name in "CDG")}
         weights = np.array(list(shares.values()))
         family = str(rng.choice(list(shares), p=weights / weights.sum()))
         t = int(rng.integers(len(entry.frames)))

@@ -23,8 +23,9 @@ from torch import Tensor, nn
 from scanner.evaluation.crops import open_store
 from scanner.evaluation.files import file_scores, thinned
 from scanner.evaluation.metrics import auc
-from scanner.training.bank import Bank
+from scanner.training.bank import TRUE_SHARE, Bank
 from scanner.training.cut import GEOMETRY
+from scanner.training.forge import SHARES
 from scanner.training.loader import Pack, Steps, batches
 from scanner.training.losses import total
 from scanner.training.model import TempoNet, load_matching, parameters
@@ -45,6 +46,8 @@ class TrainConfig:
     "bank of faces from which the frame stage forges afresh"
     fresh_pairs: int = 10
     "pairs of a batch that come from the bank"
+    only: str = ""
+    "letters of the families that are forged from the bank, without true generator outputs; all of them when empty"
     zoo: str = ""
     "trained generators that forge from the bank"
     stage: str = "frame"
@@ -82,7 +85,7 @@ def read_config(argv: list[str]) -> tuple[Path, TrainConfig]:
     """Run folder and config from the command line; a field is an option of the same name."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("packs", nargs="+")
+    parser.add_argument("packs", nargs="*")
     for field in fields(TrainConfig):
         if field.name == "packs":
             continue
@@ -153,7 +156,8 @@ def open_bank(config: TrainConfig) -> Bank | None:
     if not config.bank:
         return None
     nets = open_zoo(Path(config.zoo)) if config.zoo else ()
-    return Bank(Path(config.bank), GEOMETRY, nets)
+    chosen = {name: share for name, share in SHARES.items() if name in config.only} or SHARES
+    return Bank(Path(config.bank), GEOMETRY, nets, 0.0 if config.only else TRUE_SHARE, chosen)
 
 
 # -----------------------------------------------------------------------------

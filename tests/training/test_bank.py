@@ -14,7 +14,7 @@ pytestmark = pytest.mark.training
 
 
 @pytest.fixture
-def bank(tmp_path):
+def folder(tmp_path):
     squares, points, boxes, groups = [], [], [], []
     for seed in range(3):
         frames, track = drawn_clip(seed)
@@ -33,7 +33,12 @@ def bank(tmp_path):
         people=np.array(["a", "b", "c"]),
         methods=np.array(["", "", ""]),
     )
-    return Bank(tmp_path, ClipSpec())
+    return tmp_path
+
+
+@pytest.fixture
+def bank(folder):
+    return Bank(folder, ClipSpec())
 
 
 def test_the_same_draw_gives_the_same_pair(bank):
@@ -49,3 +54,8 @@ def test_a_pair_is_cut_to_the_models_square_and_its_members_differ(bank):
     assert all(pair.mask.shape == (1, 20, 20) for pair in pairs)
     assert sum(not np.array_equal(*pair.pixels) for pair in pairs) >= 7
     assert len({pair.family for pair in pairs}) > 1
+
+
+def test_a_model_to_compare_with_sees_self_blends_alone(folder):
+    bank, rng = Bank(folder, ClipSpec(), true_share=0.0, shares={"A": 1.0}), np.random.default_rng(0)
+    assert {bank.pair(rng).family for _ in range(8)} == {"A"}
