@@ -88,9 +88,14 @@ class Picture:
         return cast(Pixels, cv2.transform(cv2.merge(planes), self.matrix))
 
 
-def fingerprint(picture: Picture) -> NDArray[np.float32]:
-    """(9, 16) luma of the picture in [0, 255], sparsely sampled: enough to notice a scene cut."""
-    return picture.y[_sparse(picture.height, picture.width)].astype(np.float32)
+def fingerprint(picture: Picture) -> Pixels:
+    """(9, 16) luma of the picture, sparsely sampled: enough to notice a scene cut."""
+    return picture.y[_sparse(picture.height, picture.width)]
+
+
+def apart(one: Pixels, other: Pixels) -> float:
+    """Mean absolute difference of two fingerprints, in [0, 255]."""
+    return float(cv2.norm(one, other, cv2.NORM_L1)) / one.size
 
 
 @cache

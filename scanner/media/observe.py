@@ -33,7 +33,7 @@ from scanner.media.demux import Limits, NoVideoError, nominal_step, opened
 from scanner.media.followed import Followed, tracklet_of
 from scanner.media.hardware import CPU, acceleration
 from scanner.ports import FaceDetector
-from scanner.vision import fingerprint
+from scanner.vision import apart, fingerprint
 
 DETECT_EVERY = 5  # frames; at 30 fps a face moves less than half its width in between, the rest is interpolated
 LOOK_PX = 320  # longer side of the picture the detector sees; its models take 128 or 192 px
@@ -73,8 +73,8 @@ class SegmentObserver:
         self._probe = 0
         self._far_last = False
         self._observation: Observation | None = None
-        self._first_print: Floats | None = None
-        self._last_print: Floats | None = None
+        self._first_print: Pixels | None = None
+        self._last_print: Pixels | None = None
         self._crowded = False
         self._cuts: deque[int] = deque()
         self._last_time: Fraction | None = None
@@ -196,7 +196,7 @@ class SegmentObserver:
         before, self._last_print = self._last_print, now
         if before is None:
             self._first_print = now
-        cut = before is not None and float(np.abs(now - before).mean()) > CUT_LUMA
+        cut = before is not None and apart(now, before) > CUT_LUMA
         if cut:
             self._cuts.append(frame.index)
         return self._paused(frame) or cut
@@ -239,8 +239,8 @@ class SegmentObserver:
         )
 
 
-def _hex(luma: Floats | None) -> str:
-    return "" if luma is None else luma.astype(np.uint8).tobytes().hex()
+def _hex(luma: Pixels | None) -> str:
+    return "" if luma is None else luma.tobytes().hex()
 
 
 def _thinned(frames: Iterator[Frame], decoder: Decoder, max_fps: float) -> Iterator[Frame]:

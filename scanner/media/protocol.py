@@ -67,16 +67,17 @@ class Channel:
             raise ProtocolError(f"not a JSON object: {type(message).__name__}")
         return message
 
-    def take(self, size: int) -> bytearray:
-        """Exactly `size` raw bytes."""
-        buffer = bytearray(size)
-        view = memoryview(buffer)
-        while view:
-            got = self._wait(lambda view=view: self._sock.recv_into(view))  # type: ignore[misc]  # the same
-            if not got:
+    def take(self, size: int) -> bytes:
+        """Exactly `size` raw bytes: in one piece where nothing limits the wait, so that they need not be joined."""
+        parts: list[bytes] = []
+        left = size
+        while left:
+            part = self._wait(lambda left=left: self._sock.recv(left, socket.MSG_WAITALL))  # type: ignore[misc]  # the same
+            if not part:
                 raise ClosedError("the other side closed the connection")
-            view = view[got:]
-        return buffer
+            parts.append(part)
+            left -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def close(self) -> None:
         self._sock.close()

@@ -101,7 +101,7 @@ class Cell:
         """One order of the parent: a segment, or a slot that comes back late."""
         if "release" in order:
             return
-        payload = bytes(self._channel.take(order["size"]))
+        payload = self._channel.take(order["size"])
         self._free = list(range(order["slots"]))
         sighting = self._observe(payload, Mode(order["mode"]))
         before = of_cells()
