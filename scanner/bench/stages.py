@@ -9,6 +9,7 @@ import json
 import os
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -90,22 +91,21 @@ def stage_costs(parts: Assembled, settings: Settings, segment: Segment, rounds: 
     yield _wiring(parts, look, rounds)
 
 
-def batch_cost(parts: Assembled, loops: list[Loop], repeats: int = 2) -> Batch:
-    """Runs every segment in full on all cores; then decodes and scores the same, bare, on one thread."""
-    segments = [segment for loop in loops for segment in loop.segments] * repeats
+def batch_cost(parts: Assembled, loops: list[Loop], rounds: int = 3) -> Batch:
+    """Every segment in full on all cores, then the same decoded and scored, bare, on one thread; turn by turn."""
+    segments = [segment for loop in loops for segment in loop.segments]
     parts.pipeline.look(segments[0], Mode.FULL)
-    before, spent = usage_of(Role(os.getpid())).cpu_s, library_seconds(parts)
-    began = time.perf_counter()
-    with ThreadPoolExecutor(parts.cell_count + 1) as threads:
-        looks = list(threads.map(lambda segment: parts.pipeline.look(segment, Mode.FULL), segments))
-    wall = time.perf_counter() - began
-    cpu_s = usage_of(Role(os.getpid())).cpu_s - before
-    libraries = {name: now - spent[name] for name, now in library_seconds(parts).items()}
-    bare = sum(_seconds(partial(_decoded_bare, segment.payload)) for segment in segments)
-    clips = np.zeros((1, *_shape(parts)), np.uint8)
-    one = statistics.median(_seconds(lambda: parts.model.score(clips)) for _ in range(9))
-    bare += one * sum(len(look.scored) for look in looks)
-    video = sum(look.observation.duration_ms for look in looks) / 1000
+    wall = bare = video = 0.0
+    cpu_s: Counter[str] = Counter()
+    for _ in range(rounds):
+        before = _spent(parts)
+        began = time.perf_counter()
+        with ThreadPoolExecutor(parts.cell_count + 1) as threads:
+            looks = list(threads.map(lambda segment: parts.pipeline.look(segment, Mode.FULL), segments))
+        wall += time.perf_counter() - began
+        cpu_s.update({name: now - before[name] for name, now in _spent(parts).items()})
+        bare += _bare_s(parts, segments, sum(len(look.scored) for look in looks))
+        video += sum(look.observation.duration_ms for look in looks) / 1000
     cores = parts.cell_count
     return Batch(
         cores=cores,
@@ -114,9 +114,21 @@ def batch_cost(parts: Assembled, loops: list[Loop], repeats: int = 2) -> Batch:
         cpu_bare_s=round(bare, 2),
         efficiency=round(bare / wall / cores, 3),
         times_real_time=round(video / wall, 2),
-        cpu_s={name: round(seconds, 2) for name, seconds in {"all": cpu_s, **libraries}.items()},
-        ours=round(1 - sum(libraries.values()) / cpu_s, 3),
+        cpu_s={name: round(seconds, 2) for name, seconds in cpu_s.items()},
+        ours=round(1 - sum(seconds for name, seconds in cpu_s.items() if name != "all") / cpu_s["all"], 3),
     )
+
+
+def _spent(parts: Assembled) -> dict[str, float]:
+    """Processor seconds so far: all of them, and those inside each library."""
+    return {"all": usage_of(Role(os.getpid())).cpu_s, **library_seconds(parts)}
+
+
+def _bare_s(parts: Assembled, segments: list[Segment], clips: int) -> float:
+    """What decoding the segments and scoring as many clips takes without us, one at a time."""
+    blank = np.zeros((1, *_shape(parts)), np.uint8)
+    one = statistics.median(_seconds(lambda: parts.model.score(blank)) for _ in range(9))
+    return one * clips + sum(_seconds(partial(_decoded_bare, segment.payload)) for segment in segments)
 
 
 # One stage each.

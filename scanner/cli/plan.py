@@ -63,7 +63,7 @@ def plan(
         under = with_candidate(chosen, best.candidate)
         held = most_held(lambda count: run(under, count)[0], streams) if find_max else streams
         with assembled(under) as parts:
-            speed = batch_cost(parts, made).times_real_time
+            speed = batch_cost(parts, made, rounds=2).times_real_time
     text = settings_text(best.candidate, streams, best.figures.latency_ms["p95"])
     if write is not None:
         write.write_text(text)
