@@ -80,8 +80,8 @@ def stages(
     table_of_stages(costs)
     typer.echo(
         f"full coverage on {batch.cores} cores: {batch.times_real_time:g} × real time; bare decoding and scoring of the"
-        f" same frames is {batch.efficiency:.0%} of the cores' time; {batch.ours:.1%} of the processor time is neither"
-        " FFmpeg's nor mediapipe's nor ONNX Runtime's"
+        f" same frames on them takes {batch.efficiency:.0%} of that time; {batch.ours:.1%} of the processor time is"
+        " neither FFmpeg's nor mediapipe's nor ONNX Runtime's"
     )
 
 
