@@ -93,7 +93,7 @@ def fingerprint(picture: Picture) -> Pixels:
     return picture.y[_sparse(picture.height, picture.width)]
 
 
-def apart(one: Pixels, other: Pixels) -> float:
+def luma_difference(one: Pixels, other: Pixels) -> float:
     """Mean absolute difference of two fingerprints, in [0, 255]."""
     return float(cv2.norm(one, other, cv2.NORM_L1)) / one.size
 

@@ -33,7 +33,7 @@ from scanner.media.demux import Limits, NoVideoError, nominal_step, opened
 from scanner.media.followed import Followed, tracklet_of
 from scanner.media.hardware import CPU, acceleration
 from scanner.ports import FaceDetector
-from scanner.vision import apart, fingerprint
+from scanner.vision import fingerprint, luma_difference
 
 DETECT_EVERY = 5  # frames; at 30 fps a face moves less than half its width in between, the rest is interpolated
 LOOK_PX = 320  # longer side of the picture the detector sees; its models take 128 or 192 px
@@ -196,7 +196,7 @@ class SegmentObserver:
         before, self._last_print = self._last_print, now
         if before is None:
             self._first_print = now
-        cut = before is not None and apart(now, before) > CUT_LUMA
+        cut = before is not None and luma_difference(now, before) > CUT_LUMA
         if cut:
             self._cuts.append(frame.index)
         return self._paused(frame) or cut

@@ -46,6 +46,8 @@ MARGIN_PX: Final = 34
 """Border of a banked square that forging may bend but that no crop shows."""
 PER_CLIP: Final = 12
 CELLS: Final = 20
+_MOVING: Final = frozenset("CDG")
+"""Families that need a source that moves."""
 JPEG_SHARE: Final = 0.35
 """Share of pairs that end as JPEG; the others go through the drawn video encoder."""
 TRUE_SHARE: Final = 0.25
@@ -178,9 +180,9 @@ class Bank:
         """A real frame and a forgery of it, or now and then a true generator output."""
         if len(self._fakes) and rng.random() < self._true_share:
             return self._true_pair(rng)
-        entry = self._real(rng, 0.5)
+        entry = self._real(rng, 0.5 if self._shares.keys() - _MOVING else 0.0)
         single = len(entry.frames) == 1
-        shares = {name: share for name, share in self._shares.items() if not (single and name in "CDG")}
+        shares = {name: share for name, share in self._shares.items() if not (single and name in _MOVING)}
         weights = np.array(list(shares.values()))
         family = str(rng.choice(list(shares), p=weights / weights.sum()))
         t = int(rng.integers(len(entry.frames)))

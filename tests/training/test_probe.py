@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from scanner.evaluation.metrics import auc
-from scanner.training.model import Size, TempoNet
-from scanner.training.probe import DECAYS, Drawn, Read, decay_for, features, fitted, markdown
+from scanner.training.model import TempoNet, Variant
+from scanner.training.probe import DECAYS, Drawn, Result, decay_for, features, fitted, markdown
 
 pytestmark = pytest.mark.training
 
@@ -44,7 +44,9 @@ def test_features_are_of_a_clip_alone():
 
 
 def test_the_table_begins_with_the_cheapest():
-    rows = markdown([Read(Size.LITE2, 160, 9.0, 0.8, 0.6, 0.5, 0.7), Read(Size.LITE0, 128, 2.0, 0.7, 0.55, 0.45, 0.65)])
+    rows = markdown(
+        [Result(Variant.LITE2, 160, 9.0, 0.8, 0.6, 0.5, 0.7), Result(Variant.LITE0, 128, 2.0, 0.7, 0.55, 0.45, 0.65)]
+    )
     first, second = rows.splitlines()[2:4]
     assert first == "| lite0, 128 px | 2.0 | 0.700 | 0.550 (0.45–0.65) |"
     assert second.startswith("| lite2, 160 px | 9.0 |")

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from scanner.testing import draw_pictures
-from scanner.vision import Picture, apart, brightness, fingerprint, rgb_matrix, sharpness
+from scanner.vision import Picture, brightness, fingerprint, luma_difference, rgb_matrix, sharpness
 
 # Of 255, away from edges, where each interpolates chroma in its own way. swscale's fast path cuts off where we round
 # (its green is 1.1 to 1.7 below ours). Measured: mean 1.1 (full range) to 1.5 (limited range), largest 5.
@@ -144,7 +144,7 @@ def test_a_blurred_face_is_less_sharp_and_a_dark_one_less_bright() -> None:
 def test_the_fingerprint_tells_a_cut_from_a_movement() -> None:
     pictures = [grey(next(iter([p[:, :, 0]]))) for p in draw_pictures((160, 120), 2)]
     other = grey(255 - next(draw_pictures((160, 120), 1))[:, :, 0])
-    moved = apart(fingerprint(pictures[0]), fingerprint(pictures[1]))
-    cut = apart(fingerprint(pictures[0]), fingerprint(other))
+    moved = luma_difference(fingerprint(pictures[0]), fingerprint(pictures[1]))
+    cut = luma_difference(fingerprint(pictures[0]), fingerprint(other))
     assert moved < 5
     assert cut > 28

@@ -58,6 +58,12 @@ class GpuConfig:
     limit: int = 0
     "sources of each kind at most, for a trial; 0: all"
 
+    def __post_init__(self) -> None:
+        if self.size % 32 or self.size <= 0:
+            raise ValueError(f"size must be a multiple of 32, got {self.size}")
+        if not 1 <= self.box_scale <= 1.5:
+            raise ValueError(f"box_scale must be in [1, 1.5], got {self.box_scale:g}")
+
     def alone(self) -> GpuConfig:
         """The model to compare with: single frames, self-blending only."""
         return replace(self, only="self_blend", single=True, seconds=self.baseline, warmup=60)

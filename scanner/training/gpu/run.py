@@ -28,7 +28,7 @@ from scanner.training.gpu.loader import Batch, Loader
 from scanner.training.gpu.table import CANVAS, FACE_PX, LENGTH, read_entries, read_table
 from scanner.training.gpu.workshop import Workshop
 from scanner.training.losses import total
-from scanner.training.model import Size, TempoNet, load_matching, parameters
+from scanner.training.model import TempoNet, Variant, load_matching, parameters
 from scanner.training.weights import average
 
 Kept: TypeAlias = tuple[Tensor, list[str], dict[str, Tensor]]
@@ -45,7 +45,7 @@ PAUSE_S: Final = 30.0
 @torch.no_grad()
 def look(like: TempoNet, ema: dict[str, Tensor], dev: Gallery, config: GpuConfig) -> dict[str, float]:
     """AUC of each held-out generator against held-out people, clean pictures; for reporting only."""
-    net = TempoNet(like.backbone.size, temporal=like.temporal).to(dev.device).eval()
+    net = TempoNet(like.backbone.variant, temporal=like.temporal).to(dev.device).eval()
     net.load_state_dict(ema)
     rng = np.random.default_rng(5)
     crop = round(config.box_scale * FACE_PX / 2) * 2
@@ -160,7 +160,7 @@ def learn(shop: Workshop, dev: Gallery, config: GpuConfig, run: Path, note: Call
 def started(config: GpuConfig, note: Callable[..., None]) -> TempoNet:
     """The network as the run begins."""
     torch.manual_seed(config.seed)
-    net = TempoNet(Size(config.backbone), temporal=not config.single)
+    net = TempoNet(Variant(config.backbone), temporal=not config.single)
     if config.start:
         fresh = load_matching(net, torch.load(config.start, weights_only=True, map_location="cpu")["ema"])
         note(stage="start", fresh=len(fresh))
