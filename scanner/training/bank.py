@@ -28,16 +28,14 @@ from scanner.training.data import Kind, Role, Source, read_corpus, roles
 from scanner.training.forge import SHARES, Scene, forge
 from scanner.training.forge.layers import Pixels, Points, Resynth
 from scanner.training.nuisance import (
-    EVEN_SHARE,
     Nuisance,
     draw_nuisance,
-    evening_sigma,
     shown,
     shown_mask,
-    soften_all,
     transmit,
 )
 from scanner.training.sources import Footage, load
+from scanner.training.spectra import EVEN_SHARE, evened_pictures
 
 SIDE_PX: Final = 320
 FACE_SHARE: Final = 2.2
@@ -45,7 +43,7 @@ FACE_SHARE: Final = 2.2
 MARGIN_PX: Final = 34
 """Border of a banked square that forging may bend but that no crop shows."""
 PER_CLIP: Final = 12
-CELLS: Final = 20
+MAP_STRIDE: Final = 8
 _MOVING: Final = frozenset("CDG")
 """Families that need a source that moves."""
 JPEG_SHARE: Final = 0.35
@@ -75,7 +73,7 @@ class FramePair:
     pixels: Pixels
     "(2, 1, S, S, 3), real first."
     mask: NDArray[np.uint8]
-    "(1, CELLS, CELLS)."
+    "(1, S / MAP_STRIDE, S / MAP_STRIDE)."
     frames: NDArray[np.float32]
     family: str
     masked: bool
@@ -158,6 +156,7 @@ class Bank:
         self._people, self._methods = table["people"], table["methods"]
         starts = np.searchsorted(table["groups"], np.arange(len(self._people) + 1))
         self._rows = [slice(int(a), int(b)) for a, b in pairwise(starts)]
+        self._cells = spec.size // MAP_STRIDE
         self._spec, self._nets, self._true_share, self._shares = spec, nets, true_share, shares
         fake = self._methods != ""
         alone = np.char.startswith(self._people, "still:")
@@ -190,26 +189,29 @@ class Bank:
         scene = Scene(entry.frames, entry.points, t, 1, donor.frames, donor.points, self._nets)
         made = forge(family, scene, int(rng.integers(2**31)))
         draw, jitter, quality = self._nuisances(rng, entry.boxes[t])
-        even = rng.random() < EVEN_SHARE
-        sigma = evening_sigma(entry.frames[t], made.clip[0], entry.boxes[t]) if even else 0.0
-        real_picture = soften_all(entry.frames[t][None], sigma)[0]
-        real, square = self._cut(real_picture, entry.boxes[t], draw, jitter, quality)
-        fake, _ = self._cut(made.clip[0], entry.boxes[t], draw, jitter, quality)
+        filmed, forged = entry.frames[t][None], made.clip
+        if rng.random() < EVEN_SHARE:
+            filmed, forged = evened_pictures(filmed, forged, made.mask, entry.boxes[t], sharpen=rng.random() < 0.5)
+        real, square = self._cut(filmed[0], entry.boxes[t], draw, jitter, quality)
+        fake, _ = self._cut(forged[0], entry.boxes[t], draw, jitter, quality)
         mask = cut_mask(
             shown_mask(made.mask[:, MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX], _face_px(entry.boxes[t]), draw),
             square,
-            CELLS,
+            self._cells,
         )
         return FramePair(np.stack([real, fake])[:, None], mask, made.frames, family, masked=True)
 
     def _true_pair(self, rng: Generator) -> FramePair:
         real, fake = self._real(rng, 0.6), self._entry(int(rng.choice(self._fakes)))
         draw, jitter, quality = self._nuisances(rng, fake.boxes[0])
-        cuts = []
-        for entry in (real, fake):
-            t = int(rng.integers(len(entry.frames)))
-            cuts.append(self._cut(entry.frames[t], entry.boxes[t], draw, jitter, quality)[0])
-        nothing = np.zeros((1, CELLS, CELLS), np.uint8)
+        a, b = (int(rng.integers(len(entry.frames))) for entry in (real, fake))
+        pictures = real.frames[a][None], fake.frames[b][None]
+        if rng.random() < EVEN_SHARE:
+            whole = np.zeros((1, SIDE_PX, SIDE_PX), np.float32)
+            pictures = evened_pictures(*pictures, whole, fake.boxes[b], sharpen=rng.random() < 0.5)
+        boxes = real.boxes[a], fake.boxes[b]
+        cuts = [self._cut(clip[0], box, draw, jitter, quality)[0] for clip, box in zip(pictures, boxes, strict=True)]
+        nothing = np.zeros((1, self._cells, self._cells), np.uint8)
         return FramePair(np.stack(cuts)[:, None], nothing, np.ones(1, np.float32), "X", masked=False)
 
     def _nuisances(self, rng: Generator, box: Points) -> tuple[Nuisance, NDArray[np.float64], int]:

@@ -15,7 +15,6 @@ from typing import Final
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from scanner.evaluation.video import encode, read_video
 from scanner.training.forge.layers import Mask, Pixels
@@ -158,43 +157,3 @@ def degrade(clip: Pixels, draw: Nuisance) -> Pixels:
 def transmit(clip: Pixels, draw: Nuisance) -> bytes:
     """The clip as the file that the last encoder makes."""
     return encode(clip, codec=draw.codec, options=draw.options, rate=draw.rate, kbps=draw.kbps)
-
-
-EVEN_SHARE = 0.4
-"""Share of pairs whose real member is softened until its face shows no more detail than the forged one.
-
-Forged faces are softer than filmed ones, and so is every poor stream: where both members are equally soft, softness
-cannot be the label, and the model has to look at where it begins and at what the renderer left.
-"""
-
-
-def evening_sigma(real: Pixels, fake: Pixels, box: NDArray[np.float32]) -> float:
-    """Sigma of the Gaussian blur of the whole picture `real` after which its face has no more detail than `fake`'s.
-
-    Args:
-        real: (H, W, 3).
-        fake: (H, W, 3).
-        box: (4,) of the face in pixels.
-    """
-    x0, y0, x1, y1 = (max(int(value), 0) for value in box)
-    face = cv2.cvtColor(real[y0:y1, x0:x1], cv2.COLOR_RGB2GRAY)
-    aim = _detail(cv2.cvtColor(fake[y0:y1, x0:x1], cv2.COLOR_RGB2GRAY))
-    if _detail(face) <= aim:
-        return 0.0
-    low, high = 0.2, 3.5
-    for _ in range(5):
-        middle = (low + high) / 2
-        softer = _detail(cv2.GaussianBlur(face, (0, 0), middle)) <= aim
-        low, high = (low, middle) if softer else (middle, high)
-    return high
-
-
-def _detail(grey: cv2.typing.MatLike) -> float:
-    return float((np.asarray(grey, np.float32) - cv2.GaussianBlur(grey, (0, 0), 1.2)).std())
-
-
-def soften_all(clip: Pixels, sigma: float) -> Pixels:
-    """Every picture of (T, H, W, 3) blurred whole."""
-    if sigma <= 0:
-        return clip
-    return np.stack([cv2.GaussianBlur(picture, (0, 0), sigma) for picture in clip]).astype(np.uint8)

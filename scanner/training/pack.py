@@ -25,16 +25,14 @@ from scanner.training.data import Kind, Role, Source, read_corpus, roles
 from scanner.training.forge import SHARES, Scene, forge
 from scanner.training.forge.layers import Pixels, Resynth
 from scanner.training.nuisance import (
-    EVEN_SHARE,
     Nuisance,
     draw_nuisance,
-    evening_sigma,
     shown,
     shown_mask,
-    soften_all,
     transmit,
 )
 from scanner.training.sources import Footage, animate, load
+from scanner.training.spectra import EVEN_SHARE, evened_pictures
 
 CELLS = 20  # M: cells a side of the mask, the model's stride-8 map at 160 px
 PAIRS = 32  # in a shard
@@ -99,11 +97,12 @@ class Packer:
         made = forge(family, scene, int(rng.integers(2**31)))
         draw = draw_nuisance(rng, footage.face_px, self._spec.length)
         jitter = _draw_jitter(rng)
-        even, middle = rng.random() < EVEN_SHARE, start + length // 2
-        sigma = evening_sigma(footage.frames[middle], made.clip[length // 2], footage.boxes[middle]) if even else 0.0
-        filmed = soften_all(footage.frames[window], sigma)
+        filmed, forged = footage.frames[window], made.clip
+        if rng.random() < EVEN_SHARE:
+            box = footage.boxes[start + length // 2]
+            filmed, forged = evened_pictures(filmed, forged, made.mask, box, sharpen=rng.random() < 0.5)
         real, square = self._cut(filmed, footage.boxes[window], draw, jitter)
-        fake, _ = self._cut(made.clip, footage.boxes[window], draw, jitter)
+        fake, _ = self._cut(forged, footage.boxes[window], draw, jitter)
         mask = cut_mask(shown_mask(made.mask, footage.face_px, draw), square, CELLS)
         return Pair(np.stack([real, fake]), mask, made.frames, family, True, source.person)
 

@@ -11,7 +11,7 @@ import json
 import math
 import sys
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,10 @@ class TrainConfig:
     "pairs a batch: twice as many clips"
     length: int = 1
     "frames a clip"
+    size: int = GEOMETRY.size
+    "pixels a side of what is forged from the bank; packs have their own, and both must agree"
+    box_scale: float = GEOMETRY.box_scale
+    "side of the square over the longer side of the face box, in the same"
     lr: float = 4e-4
     weight_decay: float = 0.02
     warmup: int = 100
@@ -159,7 +163,8 @@ def open_bank(config: TrainConfig) -> Bank | None:
     if unknown := set(config.only) - SHARES.keys():
         raise ValueError(f"no family {', '.join(sorted(unknown))}; there are {''.join(SHARES)}")
     chosen = {name: SHARES[name] for name in config.only} or SHARES
-    return Bank(Path(config.bank), GEOMETRY, nets, 0.0 if config.only else TRUE_SHARE, chosen)
+    spec = replace(GEOMETRY, size=config.size, box_scale=config.box_scale)
+    return Bank(Path(config.bank), spec, nets, 0.0 if config.only else TRUE_SHARE, chosen)
 
 
 # -----------------------------------------------------------------------------

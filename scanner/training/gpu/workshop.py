@@ -29,14 +29,13 @@ from scanner.training.gpu.forgeries import FAMILIES, MOVING, SHARES
 from scanner.training.gpu.gallery import Gallery, Place, open_gallery
 from scanner.training.gpu.generators import Keeper, plan
 from scanner.training.gpu.nets import Zoo, open_zoo
-from scanner.training.gpu.spectra import evened
 from scanner.training.gpu.steps import Bench, Draw, Forged
 from scanner.training.gpu.table import CANVAS, FACE_PX, LENGTH, Read
 from scanner.training.gpu.wear import Encoder, Slots, Way, aged, coded_pairs, cut_mask
+from scanner.training.spectra import EVEN_SHARE, evened
 from scanner.vision import single_threaded
 
 MAP_STRIDE: Final = 8
-EVEN_SHARE: Final = 0.85
 _CONTEXT: Final = mp.get_context("fork")
 
 
@@ -71,7 +70,7 @@ def forge(gallery: Gallery, zoo: Zoo, config: GpuConfig, rng: Rng) -> tuple[str,
     made = faulty(made, window.clips, draw)
     real = window.clips
     if draw.chance(EVEN_SHARE):
-        real, made = evened(real, made, draw)
+        real, made = _evened(real, made, draw)
     made, frames = partial(made, real, draw)
     return family, real, made, frames
 
@@ -86,8 +85,14 @@ def _true(gallery: Gallery, config: GpuConfig, draw: Draw) -> tuple[str, Tensor,
     fake = gallery.look([gallery.generated(rng) for _ in range(config.pairs)], rng).clips
     made = Forged(fake, torch.zeros(config.pairs, LENGTH, 1, CANVAS, CANVAS, device=real.device))
     if draw.chance(EVEN_SHARE):
-        real, made = evened(real, made, draw)
+        real, made = _evened(real, made, draw)
     return "true", real, made, torch.ones(config.pairs, LENGTH, device=real.device)
+
+
+def _evened(real: Tensor, made: Forged, draw: Draw) -> tuple[Tensor, Forged]:
+    middle = CANVAS // 4, CANVAS // 4, CANVAS - 2 * (CANVAS // 4)
+    real, clips = evened(real, made.clips, made.mask, middle, sharpen=not draw.chance(0.5))
+    return real, Forged(clips, made.mask)
 
 
 class Workshop:
