@@ -80,7 +80,7 @@ def export(wish: Wish, key: PrivateKey, settings: Settings) -> int:
         files=[*((name, what) for name, (what, _) in documents.items()), ("case.pdf", "the front page on paper")],
     )
     files = [CaseFile(name, content) for name, (_, content) in documents.items()]
-    thresholds = Thresholds(policy.suspected_from, policy.manipulated_from)
+    thresholds = Thresholds.of(policy)
     files.append(CaseFile("case.pdf", case_pdf(page, thresholds)))
     files += [CaseFile("index.html", case_page(page).encode()), *clips]
     facts = {
@@ -152,7 +152,7 @@ def _may_look(wish: Wish, card: Card, verdicts: Sequence[Verdict]) -> bool:
 def _report(
     summary: Summary, verdicts: Sequence[Verdict], footage: Footage, card: Card, policy: Policy, now: datetime
 ) -> bytes:
-    thresholds = Thresholds(policy.suspected_from, policy.manipulated_from)
+    thresholds = Thresholds.of(policy)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "report.html")
         report = PathReport(summary, tuple(verdicts), footage.looks)

@@ -34,7 +34,7 @@ def write_summary(out: Path, rows: Iterable[Row], settings: Settings, totals: di
     told = Told(
         title=str(out),
         model=f"{card.name} {card.version}",
-        thresholds=Thresholds(policy.suspected_from, policy.manipulated_from),
+        thresholds=Thresholds.of(policy),
         facts=facts,
         totals=totals,
         outputs=tuple(name for name in _OUTPUTS if (out / name).exists()),

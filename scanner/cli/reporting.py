@@ -42,7 +42,7 @@ class Reporter:
 
     def write(self, parts: Assembled, failures: list[Failure]) -> None:
         policy = parts.pipeline.judge.policy
-        thresholds = Thresholds(policy.suspected_from, policy.manipulated_from)
+        thresholds = Thresholds.of(policy)
         facts = facts_of(parts.model.card, thresholds)
         write_report(
             self._path,

@@ -1,8 +1,9 @@
-"""From a model's logit to a score that means the same for a sharp face and for a poor one."""
+"""From a model's logit to a score that means the same for sharp faces and poor ones, for long looks and short ones."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scanner.core.identity import digest
@@ -22,6 +23,28 @@ class Bucket:
 
     def __contains__(self, quality: Quality) -> bool:
         return quality.face_px < self.face_px_below and quality.sharpness < self.sharpness_below
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """Less is said of a face of which little was seen: real people score high in one clip more often than in many."""
+
+    frames_below: int
+    """frames that were scored"""
+    odds: float
+    """taken off the log-odds of the score"""
+
+    def __post_init__(self) -> None:
+        if self.frames_below <= 0 or self.odds < 0:
+            raise ValueError(f"caution needs frames_below > 0 and odds >= 0, got {self.frames_below} and {self.odds}")
+
+
+def cautious(score: float, frames: int, cautions: Sequence[Caution]) -> float:
+    """The score in [0, 1] of a face of which `frames` frames were scored; the first caution that it is below counts."""
+    odds = next((caution.odds for caution in cautions if frames < caution.frames_below), 0.0)
+    if not odds or score in (0.0, 1.0):
+        return score
+    return round(1.0 / (1.0 + (1.0 - score) / score * math.exp(odds)), 6)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from scanner.core.calibration import Caution, cautious
 from scanner.core.types import Label, Reason, SpanScore, Verdict
 from scanner.core.verdict import Policy, label_of
 
@@ -32,8 +33,12 @@ class Summary:
     type: Literal["summary"] = "summary"
 
 
-def path_score(clips: Sequence[SpanScore]) -> float:
+def path_score(clips: Sequence[SpanScore], frames: int, caution: Sequence[Caution] = ()) -> float:
     """The score of one face over a whole path, from its clips in time order; at least one.
+
+    Args:
+        frames: that were scored in all of the clips.
+        caution: what the score of a stretch of few frames is lowered by.
 
     A face is as suspicious as its most suspicious stretch: the highest mean, in log-odds, of consecutive clips that
     make up a fiftieth of its time, at least 3.2 s of them. So a short forgery in a long video is not averaged
@@ -44,12 +49,13 @@ def path_score(clips: Sequence[SpanScore]) -> float:
     width = min(len(odds), max(math.ceil(LEAST_MS / clip_ms), math.ceil(len(odds) * STRETCH_SHARE)))
     sums = list(itertools.accumulate(odds, initial=0.0))
     best = max(sums[end] - sums[end - width] for end in range(width, len(odds) + 1)) / width
-    return round(1 / (1 + math.exp(-best)), 6)
+    return cautious(round(1 / (1 + math.exp(-best)), 6), round(frames * width / len(odds)), caution)
 
 
 def summarise(uri: str, verdicts: Iterable[Verdict], policy: Policy) -> Summary:
     """One summary of a path's verdicts, in order. A face without a sufficient clip does not count."""
     clips: dict[str, list[SpanScore]] = {}
+    frames: dict[str, int] = {}
     faces: set[str] = set()
     reasons: list[Reason] = []
     duration_ms = 0
@@ -60,7 +66,8 @@ def summarise(uri: str, verdicts: Iterable[Verdict], policy: Policy) -> Summary:
             faces.add(face.track_id)
             if face.score is not None:
                 clips.setdefault(face.track_id, []).extend(face.spans)
-    scores = [path_score(spans) for spans in clips.values()]
+                frames[face.track_id] = frames.get(face.track_id, 0) + face.frames_scored
+    scores = [path_score(spans, frames[face], policy.caution) for face, spans in clips.items()]
     score = max(scores, default=None)
     return Summary(
         uri=uri,

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from scanner.core.alerts import edges
-from scanner.core.calibration import Calibration
+from scanner.core.calibration import Calibration, Caution, cautious
 from scanner.core.evidence import combined, updated
 from scanner.core.identity import digest, identity
 from scanner.core.joining import apart, joined
@@ -65,6 +65,8 @@ class Policy:
     patrol_every_s: float = 0.0
     calibration: str = ""
     """digest of how the model's card makes scores of logits: the same graph may be calibrated anew"""
+    caution: tuple[Caution, ...] = ()
+    """what scores of few frames are lowered by, fewest first: from the model's card"""
 
     def __post_init__(self) -> None:
         if not 0 <= self.suspected_from <= self.manipulated_from <= 1:
@@ -131,10 +133,10 @@ def conclude(
     faces = [
         _face(known[tracklet.index], tracklet, segment, seen.duration_ms, scores, judge) for tracklet in seen.tracklets
     ]
-    verdict = _verdict(segment, seen, [face for face, _ in faces], reasons, scores, judge)
+    verdict = _verdict(segment, seen, [each.verdict for each in faces], reasons, scores, judge)
     if repeated:
         return Conclusion(verdict, (), state)
-    here = [track for _, track in faces]
+    here = [each.track for each in faces]
     away, gone = apart(start, here, verdict.end_ms)
     after, alerts = edges(
         here,
@@ -146,7 +148,8 @@ def conclude(
         clear_clips=judge.policy.clear_clips,
     )
     tracks = (*after, *away)
-    return Conclusion(verdict, alerts, _remember(start, segment, seen, tracks, next_track, verdict, judge.policy))
+    rising = any(_rising(each, judge.policy) for each in faces)
+    return Conclusion(verdict, alerts, _remember(start, segment, seen, tracks, next_track, judge.policy, rising=rising))
 
 
 def nothing_seen(mode: Mode) -> Observation:
@@ -185,6 +188,14 @@ def refusals(quality: Quality, frames_scored: int, policy: Policy) -> tuple[Reas
 # One face.
 
 
+@dataclass(frozen=True, slots=True)
+class _Face:
+    verdict: TrackVerdict
+    track: TrackState
+    suspicion: float | None
+    """its score before caution, which is what asks for a closer look"""
+
+
 def _face(
     known: TrackState,
     tracklet: Tracklet,
@@ -192,7 +203,7 @@ def _face(
     duration_ms: int,
     scores: Sequence[ClipScore],
     judge: Judge,
-) -> tuple[TrackVerdict, TrackState]:
+) -> _Face:
     mine = [clip for clip in scores if clip.tracklet == tracklet.index]
     frames_scored = sum(len(clip.frame_logits) - clip.repeats for clip in mine)
     reasons = refusals(tracklet.quality, frames_scored, judge.policy)
@@ -205,9 +216,10 @@ def _face(
         for clip in mine
     )
     track = replace(known, box=tracklet.last_box, seen_ms=segment.start_ms + tracklet.end_ms)
-    score = None
+    score = suspicion = None
     if not reasons:
-        score = judge.calibration.score(float(np.mean([clip.logit for clip in mine])), tracklet.quality)
+        suspicion = judge.calibration.score(float(np.mean([clip.logit for clip in mine])), tracklet.quality)
+        score = cautious(suspicion, frames_scored, judge.policy.caution)
         for clip, span in zip(mine, spans, strict=True):
             if not clip.repeats:
                 track = _weighed(track, span.score, judge)
@@ -222,13 +234,19 @@ def _face(
         quality=tracklet.quality,
         reasons=reasons,
     )
-    return face, track
+    return _Face(face, track, suspicion)
 
 
 def _weighed(track: TrackState, score: float, judge: Judge) -> TrackState:
     bound = judge.calibration.null_bound
     calm = track.calm_clips + 1 if score <= bound else 0
     return replace(track, evidence=updated(track.evidence, score, bound), calm_clips=calm)
+
+
+def _rising(face: _Face, policy: Policy) -> bool:
+    """Whether the face asks for a closer look."""
+    suspicious = face.suspicion is not None and face.suspicion >= policy.suspected_from
+    return suspicious or face.verdict.evidence >= policy.inspect_from
 
 
 # The segment.
@@ -283,12 +301,10 @@ def _remember(
     seen: Observation,
     tracks: tuple[TrackState, ...],
     next_track: int,
-    verdict: Verdict,
     policy: Policy,
+    *,
+    rising: bool,
 ) -> StreamState:
-    rising = any(face.evidence >= policy.inspect_from for face in verdict.tracks) or (
-        verdict.score is not None and verdict.score >= policy.suspected_from
-    )
     calm = 0 if rising else state.calm_segments + 1
     mode = Mode.INSPECT if rising or (state.mode is Mode.INSPECT and calm < policy.calm_segments) else Mode.PATROL
     return StreamState(

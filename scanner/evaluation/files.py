@@ -9,20 +9,27 @@ from numpy.typing import NDArray
 
 from scanner.evaluation.crops import Cut, Store
 
+Floats = NDArray[np.float64]
 
-def file_scores(cuts: Sequence[Cut], logits: NDArray[np.float64]) -> dict[str, float]:
-    """File → score: the mean logit of each face over the file, the most suspicious face of those seen long enough.
+
+def file_scores(cuts: Sequence[Cut], logits: Floats) -> dict[str, float]:
+    """File → score: the mean logit over the file of its most suspicious face."""
+    return {file: float(clips.mean()) for file, clips in worst_faces(cuts, logits).items()}
+
+
+def worst_faces(cuts: Sequence[Cut], logits: Floats) -> dict[str, Floats]:
+    """File → logits of the clips of the face with the highest mean, in order, among those seen long enough.
 
     A face counts when it has at least half as many clips as the face with the most.
     """
     faces: dict[str, dict[int, list[float]]] = {}
     for cut, logit in zip(cuts, logits.tolist(), strict=True):
         faces.setdefault(cut.file, {}).setdefault(cut.tracklet, []).append(logit)
-    scores = {}
+    worst = {}
     for file, tracks in faces.items():
         most = max(len(values) for values in tracks.values())
-        scores[file] = max(float(np.mean(v)) for v in tracks.values() if 2 * len(v) >= most)
-    return scores
+        worst[file] = max((np.array(v) for v in tracks.values() if 2 * len(v) >= most), key=lambda v: float(v.mean()))
+    return worst
 
 
 def thinned(store: Store, per_file: int) -> list[int]:

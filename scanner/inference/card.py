@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from scanner.core.calibration import Bucket, Calibration
+from scanner.core.calibration import Bucket, Calibration, Caution
 from scanner.core.errors import ModelMismatchError
 from scanner.core.types import ClipSpec, ModelRef
 
@@ -40,6 +40,13 @@ class QualityBucket(Part):
     real_clips: int = Field(ge=0, description="held-out real videos of this quality")
 
 
+class CautionStep(Part):
+    """Faces of which little was seen; the first step that a face is below counts."""
+
+    frames_below: int = Field(gt=0, description="frames that were scored")
+    odds: float = Field(ge=0, description="taken off the log-odds of the score")
+
+
 class CalibrationTable(Part):
     """How a logit becomes a score, and which scores carry which word."""
 
@@ -51,6 +58,7 @@ class CalibrationTable(Part):
     real_clips: int = Field(ge=0, description="n, held-out real videos behind the thresholds")
     statement: str = ""
     buckets: tuple[QualityBucket, ...] = ()
+    caution: tuple[CautionStep, ...] = ()
 
 
 class Quality(Part):
@@ -96,6 +104,10 @@ class Card(Part):
         c = self.calibration
         buckets = tuple(Bucket(b.shift, b.face_px_below, b.sharpness_below) for b in c.buckets)
         return Calibration(c.slope, c.bias, c.null_bound, buckets)
+
+    @property
+    def caution(self) -> tuple[Caution, ...]:
+        return tuple(Caution(step.frames_below, step.odds) for step in self.calibration.caution)
 
 
 def models_root() -> Path:

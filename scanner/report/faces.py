@@ -60,7 +60,8 @@ def _face(
 ) -> Face:
     tracks = [track for _, track in appearances]
     spans = tuple(span for track in tracks if track.score is not None for span in track.spans)
-    score = path_score(spans) if spans else None
+    frames = sum(track.frames_scored for track in tracks if track.score is not None)
+    score = path_score(spans, frames, thresholds.caution) if spans else None
     return Face(
         track_id=track_id,
         number=number,

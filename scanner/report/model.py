@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from scanner.core.calibration import Caution
 from scanner.core.summary import Summary
 from scanner.core.types import Label, Verdict
+from scanner.core.verdict import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,12 @@ class Thresholds:
 
     suspected_from: float
     manipulated_from: float
+    caution: tuple[Caution, ...] = ()
+    """what scores of few frames are lowered by"""
+
+    @classmethod
+    def of(cls, policy: Policy) -> Thresholds:
+        return cls(policy.suspected_from, policy.manipulated_from, policy.caution)
 
     def __post_init__(self) -> None:
         if not 0 <= self.suspected_from <= self.manipulated_from <= 1:

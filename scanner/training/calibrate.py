@@ -2,6 +2,7 @@
 
 held-out real clips ──────────┬─▶ shift a bucket of quality: where its real people lie above the best
                               ├─▶ thresholds: at most 5 % and 1 % of real videos above
+                              ├─▶ caution: what one clip, or two, of a video must be lowered by to keep to that
 forgeries of the same people ─┴─▶ slope and bias: Platt's fit with both classes weighing alike
 
     python -m scanner.training.calibrate MODEL --held-out STORE      # an operator's own people, whatever the model
@@ -21,10 +22,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from scanner.evaluation.crops import Store, open_store
-from scanner.evaluation.files import file_scores
+from scanner.evaluation.files import worst_faces
 from scanner.evaluation.metrics import sigmoid
 from scanner.evaluation.onnx_scorer import score_store
-from scanner.inference.card import QualityBucket
+from scanner.inference.card import CautionStep, QualityBucket, read_card
 from scanner.training.cards import calibration_lines
 
 Floats = NDArray[np.float64]
@@ -42,6 +43,8 @@ class Real:
     "(n,) pixels."
     sharpness: Floats
     "(n,) in [0, 1]."
+    clips: tuple[Floats, ...]
+    "(n,) of the clips in order: of the face that the mean is of."
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Fit:
     real_clips: int
     people: int
     buckets: tuple[QualityBucket, ...] = ()
+    caution: tuple[CautionStep, ...] = ()
 
     @property
     def statement(self) -> str:
@@ -68,22 +72,25 @@ class Fit:
         )
 
 
-def fit(real: Real, slope: float, bias: float) -> Fit:
-    """Shifts and thresholds for real people under a slope and a bias."""
+def fit(real: Real, slope: float, bias: float, length: int) -> Fit:
+    """Shifts, thresholds and caution for real people under a slope and a bias; `length` is a clip's in frames."""
     buckets = shifts(real)
-    scores = sigmoid(slope * (real.logits - shift_of(real, buckets)) + bias)
+    shift = shift_of(real, buckets)
+    scores = sigmoid(slope * (real.logits - shift) + bias)
     weights = people_weights(real.people)
     suspected = upper_quantile(scores, weights, 0.05)
     manipulated = float(scores.max()) + 1e-4
+    lines = min(suspected, 0.999), min(max(manipulated, suspected), 0.999)
     return Fit(
         slope=slope,
         bias=bias,
         null_bound=float(np.clip(upper_quantile(scores, weights, 0.05), 0.05, 0.95)),
-        suspected_from=min(suspected, 0.999),
-        manipulated_from=min(max(manipulated, suspected), 0.999),
+        suspected_from=lines[0],
+        manipulated_from=lines[1],
         real_clips=len(scores),
         people=len(set(real.people)),
         buckets=buckets,
+        caution=cautions(real, bias - slope * shift, slope, lines, length),
     )
 
 
@@ -136,6 +143,43 @@ def shift_of(real: Real, buckets: tuple[QualityBucket, ...]) -> Floats:
     return out
 
 
+FEW: Final = ((1, 2), (2, 4))
+"""Clips whose scores are measured, and the clips below which a face is treated alike."""
+
+
+def cautions(
+    real: Real, offsets: Floats, slope: float, lines: tuple[float, float], length: int
+) -> tuple[CautionStep, ...]:
+    """What the log-odds of one clip, or of two neighbours, are lowered by, so that the lines keep their promises.
+
+    Args:
+        offsets: (n,) added to the slope times a logit of each video: its log-odds.
+        lines: suspected from (5 % of real people), manipulated from (1 %).
+        length: frames a clip.
+    """
+    steps = []
+    for count, below in FEW:
+        reached = _reached(real, offsets, slope, count)
+        most = max(at - math.log(line / (1 - line)) for at, line in zip(reached, lines, strict=True))
+        if most > 0:
+            steps.append(CautionStep(frames_below=below * length, odds=round(most + 1e-4, 4)))
+    return tuple(steps)
+
+
+def _reached(real: Real, offsets: Floats, slope: float, count: int) -> list[float]:
+    """The log-odds that 5 % and 1 % of all windows of `count` clips exceed; people weigh alike, and their videos."""
+    odds: list[Floats] = []
+    shares: list[Floats] = []
+    for clips, offset, weight in zip(real.clips, offsets, people_weights(real.people), strict=True):
+        window = np.convolve(clips, np.full(count, 1 / count), "valid") if len(clips) >= count else clips[:0]
+        odds.append(slope * window + offset)
+        shares.append(np.full(len(window), weight / max(len(window), 1)))
+    every, share = np.concatenate(odds), np.concatenate(shares)
+    order = np.argsort(-every)
+    above = np.cumsum(share[order]) / share.sum()
+    return [float(every[order][np.searchsorted(above, part, "right")]) for part in (0.05, 0.01)]
+
+
 def platt(real: Floats, fake: Floats) -> tuple[float, float]:
     """Slope and bias that minimise the log loss when real and fake weigh alike."""
 
@@ -167,11 +211,12 @@ def upper_quantile(scores: Floats, weights: Floats, alpha: float) -> float:
 
 def real_people(store: Store, logits: Floats) -> Real:
     """The real files of a store by what a model says of its clips (n,)."""
-    scores = file_scores(store.cuts, logits)
-    items = [item for item in store.items if item.file in scores and not item.fake]
+    clips = worst_faces(store.cuts, logits)
+    items = [item for item in store.items if item.file in clips and not item.fake]
     about = [store.about[item.file] for item in items]
     return Real(
-        logits=np.array([scores[item.file] for item in items]),
+        logits=np.array([clips[item.file].mean() for item in items]),
+        clips=tuple(clips[item.file] for item in items),
         people=[item.person for item in items],
         face_px=np.array([one["face_px"] for one in about], float),
         sharpness=np.array([one["sharpness"] for one in about], float),
@@ -187,13 +232,14 @@ def main() -> None:
     path = args.model / "card.toml"
     text = path.read_text("utf-8")
     old = tomllib.loads(text)["calibration"]
-    found = fit(real_people(store, score_store(args.model, store.pixels).clip), old["slope"], old["bias"])
+    length = read_card(args.model).geometry.length
+    found = fit(real_people(store, score_store(args.model, store.pixels).clip), old["slope"], old["bias"], length)
     before, _, rest = text.partition("[calibration]\n")
     after = rest[rest.index("[quality]") :]
     path.write_text(before + "\n".join(calibration_lines(found)) + "\n" + after, "utf-8")
     print(f"{path}: {found.statement}")
-    for bucket in found.buckets:
-        print(f"  {bucket}")
+    for part in (*found.buckets, *found.caution):
+        print(f"  {part}")
 
 
 if __name__ == "__main__":

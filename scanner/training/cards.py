@@ -68,7 +68,7 @@ def card_text(
 
 
 def calibration_lines(found: Fit) -> list[str]:
-    """[calibration] and its buckets."""
+    """[calibration], its buckets and its caution."""
     lines = [
         "[calibration]",
         f"slope = {found.slope:.6g}",
@@ -85,4 +85,6 @@ def calibration_lines(found: Fit) -> list[str]:
         lines += ["[[calibration.buckets]]"]
         lines += [f"{name} = {bound:.6g}" for name, bound in bounds.items() if math.isfinite(bound)]
         lines += [f"shift = {bucket.shift}", f"real_clips = {bucket.real_clips}", ""]
+    for step in found.caution:
+        lines += ["[[calibration.caution]]", f"frames_below = {step.frames_below}", f"odds = {step.odds}", ""]
     return lines

@@ -100,14 +100,16 @@ class HeldOut:
     real: Real
     of_pairs: NDArray[np.float64]
     fake: NDArray[np.float64]
+    length: int
+    "frames a clip"
 
 
 def _fitted(graph: Path, store: Path, pack: Path | None, like: Path | None) -> Fit:
     held = measure_held_out(graph, store, pack)
     if like is None:
-        return fit(held.real, *platt(held.of_pairs, held.fake))
+        return fit(held.real, *platt(held.of_pairs, held.fake), held.length)
     kept = read_card(like).calibration
-    return fit(held.real, kept.slope, kept.bias)
+    return fit(held.real, kept.slope, kept.bias, held.length)
 
 
 def measure_held_out(graph: Path, store_path: Path, pack: Path | None, limit: int = 5) -> HeldOut:
@@ -123,7 +125,7 @@ def measure_held_out(graph: Path, store_path: Path, pack: Path | None, limit: in
         real.extend(_clip_logits(session, pixels[:, 0, :length], every).tolist())
         fake.extend(_clip_logits(session, pixels[:, 1, :length], every).tolist())
     logits = _clip_logits(session, some.pixels, range(len(places)))
-    return HeldOut(real_people(some, logits), np.array(real), np.array(fake))
+    return HeldOut(real_people(some, logits), np.array(real), np.array(fake), store.pixels.shape[1])
 
 
 def _session(graph: Path) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from scanner.core.calibration import Caution, cautious
 from scanner.evaluation.metrics import auc, average_precision, eer, pair_accuracy, roc, tpr_at
 from scanner.training.calibrate import Real, fit, platt, shift_of, upper_quantile
 
@@ -38,17 +39,23 @@ def test_an_upper_quantile_leaves_its_share_above():
     assert (scores >= threshold).mean() <= 0.05
 
 
-def people(count=240, poor=0.5, higher=0.0, seed=0):
-    """Real videos of 12 people; the poor share has small faces, and logits `higher` than the others'."""
+def people(count=240, poor=0.5, higher=0.0, seed=0, noise=0.0):
+    """Real videos of 12 people; the poor share has small faces, and logits `higher` than the others'.
+
+    Each has eight clips, whose logits lie `noise` around the video's.
+    """
     rng = np.random.default_rng(seed)
     small = np.arange(count) % 100 < 100 * poor
     logits = rng.normal(-2, 1, count) + higher * small
-    return Real(logits, [f"p{n % 12}" for n in range(count)], np.where(small, 60.0, 200.0), np.full(count, 0.6))
+    spread = rng.normal(0, 1, (count, 8))
+    clips = logits[:, None] + noise * (spread - spread.mean(axis=1, keepdims=True))
+    names = [f"p{n % 12}" for n in range(count)]
+    return Real(logits, names, np.where(small, 60.0, 200.0), np.full(count, 0.6), tuple(clips))
 
 
 def test_thresholds_rise_and_no_calibration_video_is_called_manipulated():
     real, fake = people(), np.random.default_rng(1).normal(2, 1, 120)
-    found = fit(real, *platt(real.logits, fake))
+    found = fit(real, *platt(real.logits, fake), 8)
     scores = 1 / (1 + np.exp(-(found.slope * (real.logits - shift_of(real, found.buckets)) + found.bias)))
     assert found.suspected_from <= found.manipulated_from
     assert (scores < found.manipulated_from).all()
@@ -56,7 +63,7 @@ def test_thresholds_rise_and_no_calibration_video_is_called_manipulated():
 
 
 def test_poor_videos_that_score_higher_do_not_raise_the_thresholds_for_good_ones():
-    plain, lifted = (fit(people(higher=higher), 1.0, 0.0) for higher in (0.0, 3.0))
+    plain, lifted = (fit(people(higher=higher), 1.0, 0.0, 8) for higher in (0.0, 3.0))
     (bucket,) = lifted.buckets
     assert bucket.face_px_below == 80
     assert bucket.shift == pytest.approx(3.0, abs=0.6)
@@ -64,4 +71,19 @@ def test_poor_videos_that_score_higher_do_not_raise_the_thresholds_for_good_ones
 
 
 def test_a_bucket_with_few_videos_is_not_one():
-    assert fit(people(poor=0.1, higher=3.0), 1.0, 0.0).buckets == ()
+    assert fit(people(poor=0.1, higher=3.0), 1.0, 0.0, 8).buckets == ()
+
+
+def test_one_clip_of_a_real_video_crosses_the_lines_no_more_often_than_the_video_may():
+    real = people(noise=1.5)
+    found = fit(real, 0.7, -0.2, 8)
+    one, two = found.caution
+    assert (one.frames_below, two.frames_below) == (16, 32)
+    assert one.odds > two.odds > 0
+    steps = tuple(Caution(step.frames_below, step.odds) for step in found.caution)
+    chances = 1 / (1 + np.exp(-(found.slope * (np.stack(real.clips)) + found.bias)))
+    for line, share in ((found.suspected_from, 0.05), (found.manipulated_from, 0.01)):
+        careful = np.array([cautious(score, 8, steps) for score in chances.ravel()])
+        assert (careful >= line).mean() <= share
+    assert (chances >= found.suspected_from).mean() > 0.05
+    assert fit(people(noise=0.0), 0.7, -0.2, 8).caution == ()

@@ -24,7 +24,7 @@ from scanner.report import Look, ModelFacts, PathReport, Thresholds
 from scanner.report.pictures import STRIP_FRAMES, heat_strip, thumbnail
 
 POLICY = Policy()
-LINES = Thresholds(POLICY.suspected_from, POLICY.manipulated_from)
+LINES = Thresholds.of(POLICY)
 FACTS = ModelFacts("drawn", "ab" * 32, real_videos=312)
 QUALITY = Quality(face_px=180, sharpness=0.6, brightness=0.5, frontality=0.9, bitrate_kbps=1200)
 

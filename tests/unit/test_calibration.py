@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 from test_verdict import GOOD, JUDGE, clip, seen, segment, tracklet
 
 from scanner.assembly.scan import policy_of
-from scanner.core.calibration import Bucket, Calibration
-from scanner.core.types import Mode, StreamState
+from scanner.core.calibration import Bucket, Calibration, Caution, cautious
+from scanner.core.types import Label, Mode, StreamState
 from scanner.core.verdict import Policy, conclude, verdict_id
 from scanner.inference.card import find_model, read_card
 from scanner.settings import load
@@ -36,6 +37,35 @@ def test_the_same_logit_makes_a_poor_face_less_suspicious_than_a_good_one():
     assert good.score == BY_QUALITY.score(1.0, GOOD)
     assert small.score == BY_QUALITY.score(1.0, SMALL) < good.score
     assert [span.score for span in small.tracks[0].spans] == [small.score]
+
+
+CAREFUL = replace(JUDGE, policy=Policy(suspected_from=0.5, caution=(Caution(17, 1.0), Caution(65, 0.2))))
+
+
+@pytest.mark.parametrize(("clips", "odds"), [(1, 1.0), (2, 0.2), (4, 0.2), (5, 0.0)])
+def test_less_is_said_of_a_face_of_which_few_frames_were_scored(clips, odds):
+    scored = [clip(0.4, start_ms=533 * n) for n in range(clips)]
+    verdict = conclude(StreamState("cam"), segment(), seen(tracklet()), scored, CAREFUL).verdict
+    assert verdict.tracks[0].frames_scored == 16 * clips
+    assert verdict.score == pytest.approx(1 / (1 + math.exp(odds - 0.4)), abs=2e-6)
+    assert {span.score for span in verdict.tracks[0].spans} == {JUDGE.calibration.score(0.4, GOOD)}
+
+
+def test_caution_in_the_word_does_not_keep_a_stream_from_being_inspected():
+    told = conclude(StreamState("cam"), segment(), seen(tracklet()), [clip(0.4)], CAREFUL)
+    assert told.verdict.label is Label.NO_MANIPULATION_FOUND
+    assert told.state.mode is Mode.INSPECT
+
+
+@pytest.mark.parametrize("score", [0.0, 1.0])
+def test_a_certain_score_stays_what_it_is(score):
+    assert cautious(score, 1, (Caution(2, 3.0),)) == score
+
+
+@pytest.mark.parametrize(("frames", "odds"), [(0, 1.0), (-8, 1.0), (8, -0.1)])
+def test_a_caution_without_sense_is_refused(frames, odds):
+    with pytest.raises(ValueError, match=f"{frames} and {odds}"):
+        Caution(frames, odds)
 
 
 def test_a_card_calibrated_anew_makes_another_policy_and_so_other_verdicts():

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
+from scanner.core.calibration import Caution
 from scanner.core.summary import path_score, suspicious_spans
 from scanner.core.types import SpanScore
 
 
-def score_of(scores, clip_ms=533):
-    return path_score([SpanScore(n * clip_ms, (n + 1) * clip_ms, score) for n, score in enumerate(scores)])
+def score_of(scores, clip_ms=533, caution=()):
+    spans = [SpanScore(n * clip_ms, (n + 1) * clip_ms, score) for n, score in enumerate(scores)]
+    return path_score(spans, 16 * len(spans), caution)
 
 
 def test_few_clips_give_their_plain_mean_in_log_odds() -> None:
@@ -33,6 +37,14 @@ def test_the_score_grows_with_every_clip() -> None:
         raised = [*calm]
         raised[place] = 0.9
         assert score_of(raised) >= score_of(calm)
+
+
+def test_a_path_of_few_clips_is_spoken_of_with_caution_and_a_long_one_is_not() -> None:
+    caution = (Caution(17, 1.0), Caution(40, 0.5))
+    assert score_of([0.5], caution=caution) == pytest.approx(1 / (1 + math.e), abs=1e-6)
+    assert score_of([0.5, 0.5], caution=caution) == pytest.approx(1 / (1 + math.exp(0.5)), abs=1e-6)
+    assert score_of([0.5] * 3, caution=caution) == 0.5
+    assert score_of([0.5] * 200, caution=caution) == 0.5
 
 
 def test_suspicious_spans_join_where_they_touch() -> None:
