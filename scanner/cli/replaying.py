@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -61,7 +62,7 @@ def facts_of(settings: Settings) -> dict[str, Any]:
     card = read_card(folder)
     return {
         "model": card.sha256,
-        "policy": asdict(policy_of(settings, card)),
+        "policy": json.loads(policy_of(settings, card).text),
         "coverage": (mode_of(settings, live=False) or Mode.FULL).value,
         "segment_s": settings.scan.segment_s,
         "cell": settings.cell.model_dump(include={"max_pixels", "max_frames", "max_duration_s", "max_faces"}),
