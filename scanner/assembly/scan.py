@@ -126,7 +126,7 @@ def policy_of(settings: Settings, card: Card) -> Policy:
         **card.quality.model_dump(),
     }
     rules = {name: promised[name] if value is None else value for name, value in wishes.items()}
-    return Policy(**rules, calibration=card.calibrated.sha256, caution=card.caution)
+    return Policy(**rules, calibration=card.calibrated.sha256, caution=card.caution, measured=card.measured_faces)
 
 
 def mode_of(settings: Settings, *, live: bool) -> Mode | None:

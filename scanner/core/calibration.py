@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from scanner.core.identity import digest
 from scanner.core.types import Quality
@@ -23,6 +24,23 @@ class Bucket:
 
     def __contains__(self, quality: Quality) -> bool:
         return quality.face_px < self.face_px_below and quality.sharpness < self.sharpness_below
+
+
+Measure = Literal["face_px", "sharpness", "brightness"]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What one measure of the real faces behind the thresholds lay between. Beyond it, nothing is known of a score."""
+
+    measure: Measure
+    """as Quality calls it, in its unit"""
+    least: float
+    most: float
+
+    def __contains__(self, quality: Quality) -> bool:
+        value: float = getattr(quality, self.measure)
+        return self.least <= value <= self.most
 
 
 @dataclass(frozen=True, slots=True)

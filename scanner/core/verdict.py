@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from scanner.core.alerts import edges
-from scanner.core.calibration import Calibration, Caution, cautious
+from scanner.core.calibration import Calibration, Caution, Range, cautious
 from scanner.core.evidence import combined, updated
 from scanner.core.identity import digest, identity
 from scanner.core.joining import apart, joined
@@ -67,6 +67,8 @@ class Policy:
     """digest of how the model's card makes scores of logits: the same graph may be calibrated anew"""
     caution: tuple[Caution, ...] = ()
     """what scores of few frames are lowered by, fewest first: from the model's card"""
+    measured: tuple[Range, ...] = ()
+    """what the real faces behind the thresholds were like: a face outside is judged with a reservation"""
 
     def __post_init__(self) -> None:
         if not 0 <= self.suspected_from <= self.manipulated_from <= 1:
@@ -185,6 +187,11 @@ def refusals(quality: Quality, frames_scored: int, policy: Policy) -> tuple[Reas
     return tuple(reason for reason, holds in faults.items() if holds)
 
 
+def reservations(quality: Quality, policy: Policy) -> tuple[Reason, ...]:
+    """What is to be said of a face that could be judged."""
+    return () if all(quality in span for span in policy.measured) else (Reason.OUT_OF_DOMAIN,)
+
+
 # One face.
 
 
@@ -220,6 +227,7 @@ def _face(
     if not reasons:
         suspicion = judge.calibration.score(float(np.mean([clip.logit for clip in mine])), tracklet.quality)
         score = cautious(suspicion, frames_scored, judge.policy.caution)
+        reasons = reservations(tracklet.quality, judge.policy)
         for clip, span in zip(mine, spans, strict=True):
             if not clip.repeats:
                 track = _weighed(track, span.score, judge)
@@ -260,10 +268,9 @@ def _verdict(
     scores: Sequence[ClipScore],
     judge: Judge,
 ) -> Verdict:
-    judged = [face.score for face in faces if face.score is not None]
-    score = max(judged) if judged else None
-    if score is None:
-        reasons = [*reasons, *(reason for face in faces for reason in face.reasons)]
+    judged = [face for face in faces if face.score is not None]
+    score = max((face.score for face in judged if face.score is not None), default=None)
+    reasons = [*reasons, *(reason for face in judged or faces for reason in face.reasons)]
     label = label_of(score, judge.policy)
     frames_scored = sum(len(clip.frame_logits) - clip.repeats for clip in scores)
     return Verdict(

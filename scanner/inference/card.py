@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from scanner.core.calibration import Bucket, Calibration, Caution
+from scanner.core.calibration import Bucket, Calibration, Caution, Measure, Range
 from scanner.core.errors import ModelMismatchError
 from scanner.core.types import ClipSpec, ModelRef
 
@@ -47,6 +47,17 @@ class CautionStep(Part):
     odds: float = Field(ge=0, description="taken off the log-odds of the score")
 
 
+Span = tuple[float, float]
+
+
+class Measured(Part):
+    """What the real faces behind the thresholds lay between; outside, the verdict says out_of_domain."""
+
+    face_px: Span | None = Field(None, description="pixels, longer side of the face box")
+    sharpness: Span | None = Field(None, description="in [0, 1]")
+    brightness: Span | None = Field(None, description="in [0, 1]")
+
+
 class CalibrationTable(Part):
     """How a logit becomes a score, and which scores carry which word."""
 
@@ -59,6 +70,7 @@ class CalibrationTable(Part):
     statement: str = ""
     buckets: tuple[QualityBucket, ...] = ()
     caution: tuple[CautionStep, ...] = ()
+    measured: Measured = Measured()
 
 
 class Quality(Part):
@@ -104,6 +116,14 @@ class Card(Part):
         c = self.calibration
         buckets = tuple(Bucket(b.shift, b.face_px_below, b.sharpness_below) for b in c.buckets)
         return Calibration(c.slope, c.bias, c.null_bound, buckets)
+
+    @property
+    def measured_faces(self) -> tuple[Range, ...]:
+        spans = self.calibration.measured
+        named: dict[Measure, Span | None] = {
+            "face_px": spans.face_px, "sharpness": spans.sharpness, "brightness": spans.brightness,
+        }  # fmt: skip
+        return tuple(Range(name, *span) for name, span in named.items() if span is not None)
 
     @property
     def caution(self) -> tuple[Caution, ...]:

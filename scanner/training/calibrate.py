@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +25,7 @@ from scanner.evaluation.crops import Store, open_store
 from scanner.evaluation.files import worst_faces
 from scanner.evaluation.metrics import sigmoid
 from scanner.evaluation.onnx_scorer import score_store
-from scanner.inference.card import CautionStep, QualityBucket, read_card
+from scanner.inference.card import CautionStep, Measured, QualityBucket, read_card
 from scanner.training.cards import calibration_lines
 
 Floats = NDArray[np.float64]
@@ -42,6 +42,8 @@ class Real:
     face_px: Floats
     "(n,) pixels."
     sharpness: Floats
+    "(n,) in [0, 1]."
+    brightness: Floats
     "(n,) in [0, 1]."
     clips: tuple[Floats, ...]
     "(n,) of the clips in order: of the face that the mean is of."
@@ -60,6 +62,7 @@ class Fit:
     people: int
     buckets: tuple[QualityBucket, ...] = ()
     caution: tuple[CautionStep, ...] = ()
+    measured: Measured = field(default_factory=Measured)
 
     @property
     def statement(self) -> str:
@@ -91,7 +94,14 @@ def fit(real: Real, slope: float, bias: float, length: int) -> Fit:
         people=len(set(real.people)),
         buckets=buckets,
         caution=cautions(real, bias - slope * shift, slope, lines, length),
+        measured=Measured(
+            face_px=_span(real.face_px, 0), sharpness=_span(real.sharpness, 4), brightness=_span(real.brightness, 4)
+        ),
     )
+
+
+def _span(values: Floats, digits: int) -> tuple[float, float]:
+    return round(float(values.min()), digits), round(float(values.max()), digits)
 
 
 FACE_BOUNDS_PX: Final = (80.0, 120.0)
@@ -220,6 +230,7 @@ def real_people(store: Store, logits: Floats) -> Real:
         people=[item.person for item in items],
         face_px=np.array([one["face_px"] for one in about], float),
         sharpness=np.array([one["sharpness"] for one in about], float),
+        brightness=np.array([one["brightness"] for one in about], float),
     )
 
 
@@ -238,7 +249,7 @@ def main() -> None:
     after = rest[rest.index("[quality]") :]
     path.write_text(before + "\n".join(calibration_lines(found)) + "\n" + after, "utf-8")
     print(f"{path}: {found.statement}")
-    for part in (*found.buckets, *found.caution):
+    for part in (*found.buckets, *found.caution, found.measured):
         print(f"  {part}")
 
 

@@ -68,7 +68,7 @@ def card_text(
 
 
 def calibration_lines(found: Fit) -> list[str]:
-    """[calibration], its buckets and its caution."""
+    """[calibration], its buckets, its caution and what was measured."""
     lines = [
         "[calibration]",
         f"slope = {found.slope:.6g}",
@@ -87,4 +87,5 @@ def calibration_lines(found: Fit) -> list[str]:
         lines += [f"shift = {bucket.shift}", f"real_clips = {bucket.real_clips}", ""]
     for step in found.caution:
         lines += ["[[calibration.caution]]", f"frames_below = {step.frames_below}", f"odds = {step.odds}", ""]
-    return lines
+    spans = found.measured.model_dump(exclude_none=True).items()
+    return [*lines, "[calibration.measured]", *(f"{name} = [{low:g}, {high:g}]" for name, (low, high) in spans), ""]

@@ -50,7 +50,7 @@ def people(count=240, poor=0.5, higher=0.0, seed=0, noise=0.0):
     spread = rng.normal(0, 1, (count, 8))
     clips = logits[:, None] + noise * (spread - spread.mean(axis=1, keepdims=True))
     names = [f"p{n % 12}" for n in range(count)]
-    return Real(logits, names, np.where(small, 60.0, 200.0), np.full(count, 0.6), tuple(clips))
+    return Real(logits, names, np.where(small, 60.0, 200.0), np.full(count, 0.6), np.full(count, 0.5), tuple(clips))
 
 
 def test_thresholds_rise_and_no_calibration_video_is_called_manipulated():

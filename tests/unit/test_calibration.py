@@ -6,11 +6,11 @@ import math
 from dataclasses import replace
 
 import pytest
-from test_verdict import GOOD, JUDGE, clip, seen, segment, tracklet
+from test_verdict import GOOD, JUDGE, LEFT, RIGHT, clip, seen, segment, tracklet
 
 from scanner.assembly.scan import policy_of
-from scanner.core.calibration import Bucket, Calibration, Caution, cautious
-from scanner.core.types import Label, Mode, StreamState
+from scanner.core.calibration import Bucket, Calibration, Caution, Range, cautious
+from scanner.core.types import Label, Mode, Reason, StreamState
 from scanner.core.verdict import Policy, conclude, verdict_id
 from scanner.inference.card import find_model, read_card
 from scanner.settings import load
@@ -55,6 +55,31 @@ def test_caution_in_the_word_does_not_keep_a_stream_from_being_inspected():
     told = conclude(StreamState("cam"), segment(), seen(tracklet()), [clip(0.4)], CAREFUL)
     assert told.verdict.label is Label.NO_MANIPULATION_FOUND
     assert told.state.mode is Mode.INSPECT
+
+
+NARROW = replace(JUDGE, policy=Policy(measured=(Range("face_px", 50, 180), Range("sharpness", 0.3, 0.7))))
+
+
+@pytest.mark.parametrize(
+    ("quality", "reasons"),
+    [
+        (GOOD, ()),
+        (replace(GOOD, face_px=181), (Reason.OUT_OF_DOMAIN,)),
+        (replace(GOOD, sharpness=0.71), (Reason.OUT_OF_DOMAIN,)),
+        (replace(GOOD, sharpness=0.29, face_px=181), (Reason.OUT_OF_DOMAIN,)),
+        (replace(GOOD, face_px=40), (Reason.FACE_TOO_SMALL,)),
+    ],
+)
+def test_a_face_unlike_those_that_the_lines_were_drawn_by_is_judged_and_said_to_be_so(quality, reasons):
+    verdict = conclude(StreamState("cam"), segment(), seen(tracklet(quality=quality)), [clip(3.0)], NARROW).verdict
+    assert verdict.reasons == verdict.tracks[0].reasons == reasons
+    judged = Reason.FACE_TOO_SMALL not in reasons
+    assert verdict.label is (Label.MANIPULATED if judged else Label.INSUFFICIENT_EVIDENCE)
+
+
+def test_why_one_face_could_not_be_judged_is_no_reservation_about_another():
+    two = seen(tracklet(0, LEFT, replace(GOOD, face_px=20)), tracklet(1, RIGHT))
+    assert conclude(StreamState("cam"), segment(), two, [clip(3.0, 1)], NARROW).verdict.reasons == ()
 
 
 @pytest.mark.parametrize("score", [0.0, 1.0])
