@@ -17,9 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from scanner import wire
+from scanner.core.calibration import Calibration
 from scanner.core.errors import CellLostError, MediaError
+from scanner.core.policy import Policy
 from scanner.core.types import Clip, ClipSpec, Mode, Observation, Quality, Segment, Tally, Tracklet, Verdict
-from scanner.core.verdict import Calibration, Judge, Policy
+from scanner.core.verdict import Judge
 from scanner.inference.batcher import Batcher
 from scanner.pipeline import Pipeline
 from scanner.ports import Record

@@ -14,8 +14,9 @@ from typing import Any
 from scanner.assembly.bus import largest_record, media_store, topics_of
 from scanner.core.clips import Pace
 from scanner.core.errors import SettingsError
+from scanner.core.policy import Policy
 from scanner.core.types import ClipSpec, Mode, Verdict
-from scanner.core.verdict import Judge, Policy
+from scanner.core.verdict import Judge
 from scanner.credentials import lifting
 from scanner.inference.batcher import Batcher
 from scanner.inference.card import Card, find_model, read_card

@@ -15,10 +15,10 @@ from scanner.cli.common import complain
 from scanner.cli.footage import Footage, seen_again, segments_of, suffix_of
 from scanner.cli.verdicts import Line
 from scanner.core.errors import SettingsError
+from scanner.core.policy import Policy
 from scanner.core.review import Review, standings
 from scanner.core.summary import Summary, summarise
 from scanner.core.types import Segment, Verdict
-from scanner.core.verdict import Policy
 from scanner.inference.card import Card, find_model, read_card
 from scanner.report import PathReport, Thresholds, facts_of, write_report
 from scanner.report.case import CasePage, ClipRow, case_page

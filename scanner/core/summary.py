@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scanner.core.calibration import Caution, cautious
+from scanner.core.policy import Policy, label_of
 from scanner.core.types import Label, Reason, SpanScore, Verdict
-from scanner.core.verdict import Policy, label_of
 
 STRETCH_SHARE = 0.02
 LEAST_MS = 3_200

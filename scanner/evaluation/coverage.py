@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scanner.core.policy import Policy
 from scanner.core.summary import summarise
 from scanner.core.types import Verdict
-from scanner.core.verdict import Policy
 from scanner.evaluation.crops import Item
 from scanner.evaluation.metrics import auc
 from scanner.evaluation.scans import item_of

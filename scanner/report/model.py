@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from scanner.core.calibration import Caution
+from scanner.core.policy import Policy
 from scanner.core.summary import Summary
 from scanner.core.types import Label, Verdict
-from scanner.core.verdict import Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from scanner.audit.case import LEDGER, MANIFEST, SIGNATURE, VERDICTS, write_case
 from scanner.audit.merkle import merkle_root
 from scanner.cli.app import app
 from scanner.core.errors import SettingsError
+from scanner.core.policy import Policy
 from scanner.core.types import Label, Mode, ModelRef, Provenance, Tally, Verdict
-from scanner.core.verdict import Policy
 from scanner.wire import json_of
 
 POLICY = Policy()

@@ -10,8 +10,10 @@ import time
 import pytest
 
 from scanner import wire
+from scanner.core.calibration import Calibration
+from scanner.core.policy import Policy
 from scanner.core.types import ClipScore, Mode, ModelRef, Observation, Quality, Segment, StreamState, Tally, Tracklet
-from scanner.core.verdict import Calibration, Judge, Policy, conclude
+from scanner.core.verdict import Judge, conclude
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
 HOURS = 10

@@ -17,8 +17,10 @@ from scanner import wire
 from scanner.assembly.bus import topic_plans, topics_of
 from scanner.bus.broker import LocalBroker
 from scanner.bus.kafka import KafkaBus, KafkaConfig
+from scanner.core.calibration import Calibration
+from scanner.core.policy import Policy
 from scanner.core.types import ClipScore, Mode, ModelRef, Observation, Quality, Segment, StreamState, Tally, Tracklet
-from scanner.core.verdict import Calibration, Judge, Policy, conclude
+from scanner.core.verdict import Judge, conclude
 from scanner.ports import Place
 from scanner.settings import Settings
 from scanner.worker.streams import remembered

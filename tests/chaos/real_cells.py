@@ -18,9 +18,11 @@ from functools import cache
 import structlog
 
 from scanner import wire
+from scanner.core.calibration import Calibration
 from scanner.core.errors import CellLostError
+from scanner.core.policy import Policy
 from scanner.core.types import Clip, ClipSpec, Mode, Segment
-from scanner.core.verdict import Calibration, Judge, Policy
+from scanner.core.verdict import Judge
 from scanner.inference.batcher import Batcher
 from scanner.media import pool
 from scanner.media.cell import Cell, CellPlan

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from scanner.cli.app import app
+from scanner.core.policy import Policy
 from scanner.core.types import (
     Label,
     Mode,
@@ -23,7 +24,6 @@ from scanner.core.types import (
     TrackVerdict,
     Verdict,
 )
-from scanner.core.verdict import Policy
 from scanner.evaluation.abstention import balanced_error, chance, curves, judged_files, under_chance
 from scanner.evaluation.coverage import looked
 from scanner.evaluation.crops import Item

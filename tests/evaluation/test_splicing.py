@@ -10,8 +10,10 @@ from typer.testing import CliRunner
 
 from scanner.assembly.scan import Assembled
 from scanner.cli.app import app
+from scanner.core.calibration import Calibration
+from scanner.core.policy import Policy
 from scanner.core.types import ClipSpec, Mode
-from scanner.core.verdict import Calibration, Judge, Policy
+from scanner.core.verdict import Judge
 from scanner.evaluation.crops import Item
 from scanner.evaluation.sequential import garwood
 from scanner.evaluation.spliced import Figures, Found, Point, Watched, figures, read_watched, watched, write_watched

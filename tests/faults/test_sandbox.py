@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 
+from scanner.core.calibration import Calibration
 from scanner.core.errors import CellLostError
+from scanner.core.policy import Policy
 from scanner.core.types import ClipSpec, Mode, ModelRef, StreamState
-from scanner.core.verdict import Calibration, Judge, Policy, conclude
+from scanner.core.verdict import Judge, conclude
 from scanner.media import syscalls
 from scanner.media.cell import CellPlan
 from scanner.media.child import Child

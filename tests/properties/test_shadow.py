@@ -18,9 +18,11 @@ from scripted import SPEC, model, pipeline, record
 from scanner import wire
 from scanner.assembly.scan import assembled
 from scanner.bus.memory import MemoryBus
+from scanner.core.calibration import Calibration
 from scanner.core.errors import SettingsError
+from scanner.core.policy import Policy
 from scanner.core.types import ModelRef, Verdict
-from scanner.core.verdict import Calibration, Judge, Policy
+from scanner.core.verdict import Judge
 from scanner.inference.batcher import Batcher
 from scanner.inference.card import find_model
 from scanner.pipeline import Pipeline

@@ -12,9 +12,11 @@ from scripted import SPEC, ScriptedObserver, pipeline
 from works import TOPICS, Fuse, FusedBus, lag, published
 
 from scanner import wire
+from scanner.core.calibration import Calibration
 from scanner.core.errors import BrokerUnavailableError, ClaimUnavailableError, InferenceError, WorkerStuckError
+from scanner.core.policy import Policy
 from scanner.core.types import Claim, Mode, Segment
-from scanner.core.verdict import Calibration, Judge, Policy
+from scanner.core.verdict import Judge
 from scanner.inference.batcher import Batcher
 from scanner.ledger import Debt
 from scanner.pipeline import Pipeline

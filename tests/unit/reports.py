@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from scanner.core.policy import Policy
 from scanner.core.summary import summarise
 from scanner.core.types import (
     Mode,
@@ -19,7 +20,6 @@ from scanner.core.types import (
     TrackVerdict,
     Verdict,
 )
-from scanner.core.verdict import Policy
 from scanner.report import Look, ModelFacts, PathReport, Thresholds
 from scanner.report.pictures import STRIP_FRAMES, heat_strip, thumbnail
 

@@ -10,8 +10,9 @@ from test_verdict import GOOD, JUDGE, LEFT, RIGHT, clip, seen, segment, tracklet
 
 from scanner.assembly.scan import policy_of
 from scanner.core.calibration import Bucket, Calibration, Caution, Range, cautious
+from scanner.core.policy import Policy
 from scanner.core.types import Label, Mode, Reason, StreamState
-from scanner.core.verdict import Policy, conclude, verdict_id
+from scanner.core.verdict import conclude, verdict_id
 from scanner.inference.card import find_model, read_card
 from scanner.settings import load
 

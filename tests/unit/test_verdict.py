@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from scanner.core.calibration import Calibration
+from scanner.core.policy import Policy
 from scanner.core.types import (
     ClipScore,
     Edge,
@@ -21,7 +22,7 @@ from scanner.core.types import (
     Tally,
     Tracklet,
 )
-from scanner.core.verdict import Judge, Policy, conclude, verdict_id
+from scanner.core.verdict import Judge, conclude, verdict_id
 
 GOOD = Quality(face_px=180, sharpness=0.6, brightness=0.5, frontality=0.9, bitrate_kbps=2000)
 JUDGE = Judge(Policy(), Calibration(slope=1.0, bias=0.0, null_bound=0.3), ModelRef("fake", "ab" * 32))
