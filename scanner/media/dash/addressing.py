@@ -10,20 +10,12 @@ from urllib.parse import urljoin
 from xml.etree.ElementTree import Element
 
 from scanner.core.errors import MediaError
+from scanner.media.fetching import Part
 
 _MOST_PIECES = 2**17  # three days of two seconds
 _LAST_PIECES = 256  # of a live presentation, which may list all of its day
 _LOOK_BACK_S = 60.0  # of a live presentation with a count that does not say how long its pieces stay
 _PLACE = re.compile(r"\$(RepresentationID|Number|Time|Bandwidth|)(?:%0(\d{1,2})d)?\$")
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Bytes at an address."""
-
-    url: str
-    span: str = ""
-    """`first-last`, both included; empty: all"""
 
 
 @dataclass(frozen=True, slots=True)

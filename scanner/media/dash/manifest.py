@@ -14,7 +14,8 @@ from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
 
 from scanner.core.errors import MediaError
-from scanner.media.dash.addressing import Part, Piece, Scope, pieces
+from scanner.media.dash.addressing import Piece, Scope, pieces
+from scanner.media.fetching import Part
 
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 _TRICKS = "http://dashif.org/guidelines/trickmode"

@@ -11,8 +11,8 @@ from typing import Self
 
 from scanner.core.errors import MediaError
 from scanner.media.dash.addressing import Piece
-from scanner.media.dash.fetching import NotThereError, Web
 from scanner.media.dash.manifest import Manifest, Rendition, parse
+from scanner.media.fetching import NotThereError, Web
 
 _BEHIND_S, _BEHIND_PIECES = 12.0, 3
 """of a live presentation's end: so far back, whichever is more, a connection begins. What an outage kept from us is

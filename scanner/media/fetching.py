@@ -1,4 +1,4 @@
-"""HTTP for one presentation: by TLS alone where its address says so, with its password for its own host alone."""
+"""HTTP for one source: by TLS alone where its address says so, with its password for its own host alone."""
 
 from __future__ import annotations
 
@@ -25,12 +25,20 @@ from urllib.request import (
 )
 
 from scanner.core.errors import MediaError
-from scanner.media.dash.addressing import Part
 
 _TIMEOUT_S = 20.0  # without a byte; who pulls gives up sooner
 _CHUNK_BYTES = 64 * 1024
 _MANIFEST_BYTES = 8 * 1024 * 1024
 _NOT_THERE = (404, 410, 425)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Bytes at an address."""
+
+    url: str
+    span: str = ""
+    """`first-last`, both included; empty: all"""
 
 
 class NotThereError(MediaError):
@@ -67,7 +75,7 @@ class Web:
         with self._opened(Part(place or self._url)) as answer:
             text = answer.read(_MANIFEST_BYTES + 1)
             if len(text) > _MANIFEST_BYTES:
-                raise MediaError(f"a DASH manifest of more than {_MANIFEST_BYTES} bytes")
+                raise MediaError(f"a manifest of more than {_MANIFEST_BYTES} bytes")
             return Page(text, answer.url, _clock_s(answer.headers))
 
     def get(self, part: Part) -> Iterator[bytes]:
@@ -82,7 +90,7 @@ class Web:
     def _opened(self, part: Part) -> Iterator[Any]:
         parts = urlsplit(part.url)
         if parts.scheme not in self._schemes:
-            raise MediaError(f"a DASH manifest that leads to {parts.scheme[:20]}:// (only {', '.join(self._schemes)})")
+            raise MediaError(f"an address that leads to {parts.scheme[:20]}:// (only {', '.join(self._schemes)})")
         asked = Request(part.url, headers={"User-Agent": "scanner", "Accept-Encoding": "identity"})  # noqa: S310 - checked above
         if part.span:
             asked.add_header("Range", f"bytes={part.span}")
