@@ -17,7 +17,9 @@ from scanner.media.protocol import Channel, ClosedError, OverdueError, ProtocolE
 
 KEPT_STDERR_BYTES = 4096
 _LISTENER_S = 2.0  # stderr ends with the process; only a descendant that left the group could hold it open
-_PASSED_ON = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "XDG_CACHE_HOME")
+_PASSED_ON = (
+    "PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "XDG_CACHE_HOME", "SSL_CERT_FILE",
+)  # fmt: skip
 _SET = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
