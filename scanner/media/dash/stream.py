@@ -5,14 +5,14 @@ read ─▶ init, piece, piece ─▶ nothing new? wait, read the manifest again
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from time import sleep
 from typing import Self
 
 from scanner.core.errors import MediaError
 from scanner.media.dash.addressing import Piece
 from scanner.media.dash.manifest import Manifest, Rendition, parse
-from scanner.media.fetching import NotThereError, Web
+from scanner.media.fetching import Flow, NotThereError, Web
 
 _BEHIND_S, _BEHIND_PIECES = 12.0, 3
 """of a live presentation's end: so far back, whichever is more, a connection begins. What an outage kept from us is
@@ -32,8 +32,7 @@ class Dash:
         """of a source that has an end; known when it is open"""
         self._place = ""
         self._said = ""
-        self._chunks: Iterator[bytes] = iter(())
-        self._rest = b""
+        self._flow: Flow | None = None
 
     @property
     def output(self) -> Self:
@@ -47,21 +46,12 @@ class Dash:
             if not chosen.pieces:
                 raise MediaError("a finished DASH presentation without a piece")
             self.duration_s = chosen.seconds or sum(piece.seconds for piece in chosen.pieces) or None
-        self._chunks = self._run(chosen)
+        self._flow = Flow(self._run(chosen), self._complain)
         return _FORMATS.get(chosen.mime.partition(";")[0], "mov")
 
     def read(self, size: int = -1) -> bytes:
         """At most so many bytes, and empty when it ended."""
-        while not self._rest:
-            try:
-                self._rest = next(self._chunks)
-            except StopIteration:
-                return b""
-            except MediaError as error:
-                self._said = str(error)
-                return b""
-        taken, self._rest = (self._rest, b"") if size < 0 else (self._rest[:size], self._rest[size:])
-        return taken
+        return self._flow.read(size) if self._flow else b""
 
     def listen(self) -> None:
         """Nothing is said in between."""
@@ -70,7 +60,10 @@ class Dash:
         """Why it ended; empty where it came to the end of its source."""
         return self._said
 
-    def _run(self, chosen: Rendition) -> Iterator[bytes]:
+    def _complain(self, words: str) -> None:
+        self._said = words
+
+    def _run(self, chosen: Rendition) -> Generator[bytes, None, None]:
         if chosen.init is not None:
             yield from self._web.get(chosen.init)
         fresh = list(chosen.pieces)
