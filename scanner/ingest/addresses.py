@@ -26,6 +26,8 @@ class _Scheme:
     relayed: bool = False
     """our FFmpeg does not speak it: an ffmpeg program on this machine does"""
     dash: bool = False
+    fetched: bool = False
+    """by us, who check certificates, as FFmpeg does not: it needs no protocol of its own"""
     alone: bool = False
     may_listen: bool = False
 
@@ -39,7 +41,7 @@ _SCHEMES = {
     "udp": _Scheme("udp", "mpegts", "mpegts"),
     "tcp": _Scheme("tcp", "mpegts", "mpegts", may_listen=True),
     "http": _Scheme("http,https,tls,tcp,crypto,data", f"hls,{_MEDIA}", alone=True),
-    "https": _Scheme("https,tls,tcp,crypto,data", f"hls,{_MEDIA}", alone=True),
+    "https": _Scheme("", f"hls,{_MEDIA}", fetched=True, alone=True),
     "srt": _Scheme("srt,udp", "mpegts", relayed=True, may_listen=True),
     "v4l2": _Scheme("file", "video4linux2,v4l2", "v4l2", relayed=True),
 }
@@ -70,6 +72,7 @@ def address_of(source: SourceSpec) -> Address | Path:
         options=_options(source, scheme, listens=listens),
         container_format=None if scheme.relayed else scheme.container_format,
         dash=scheme.dash,
+        fetched=scheme.fetched,
         relay=_relay(source.name, url, parts.scheme, scheme) if scheme.relayed else (),
         listens=listens or parts.scheme == "udp",
         alone=scheme.alone,

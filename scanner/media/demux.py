@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,6 +26,10 @@ CODECS = (
     "rawvideo", "ffv1",
 )  # fmt: skip
 """software decoders a cell may open"""
+
+
+_OPENED_ELSEWHERE = {"http_persistent": "0", "http_multiple": "0"}
+"""the HLS demuxer asserts that a connection which it keeps is FFmpeg's own"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +96,24 @@ class Readable(Protocol):
 
 @contextmanager
 def reached(
-    address: str | Readable, limits: Limits, options: Mapping[str, str], container_format: str | None
+    address: str | Readable,
+    limits: Limits,
+    options: Mapping[str, str],
+    container_format: str | None,
+    opens: Callable[[str, int, Mapping[str, str]], Readable] | None = None,
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
     """A live source, opened by FFmpeg itself or read from a pipe, and its best video stream. Raises MediaError.
 
     Args:
         options: of the demuxer and the protocol; must hold `format_whitelist` and `protocol_whitelist`.
         container_format: named rather than guessed.
+        opens: what opens each address, that one and those which it leads to, instead of FFmpeg.
     """
-    told = {**options, **_bounds(limits)}
+    told = {**options, **_bounds(limits), **(_OPENED_ELSEWHERE if opens else {})}
     try:
-        with av.open(address, "r", format=container_format, options=told, metadata_errors="replace") as container:
+        with av.open(
+            address, "r", format=container_format, options=told, metadata_errors="replace", io_open=opens
+        ) as container:
             yield container, _video(container, limits)
     except FFmpegError as error:
         if isinstance(error, (av.error.InvalidDataError, av.error.EOFError)):

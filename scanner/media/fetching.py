@@ -40,7 +40,7 @@ class Part:
 
     url: str
     span: str = ""
-    """`first-last`, both included; empty: all"""
+    """`first-last`, both included; `first-`: to the end; empty: all"""
 
 
 class NotThereError(MediaError):

@@ -44,6 +44,8 @@ class Address:
     """the URL is the path of a named pipe"""
     dash: bool = False
     """the URL is that of a DASH manifest"""
+    fetched: bool = False
+    """every byte is fetched for FFmpeg, which checks no certificate"""
 
 
 class Pull(Cut):
@@ -119,6 +121,7 @@ class Pull(Cut):
             "format": address.container_format,
             "pipe": address.pipe,
             "dash": address.dash,
+            "fetched": address.fetched,
             "relay": address.relay,
             "devices": address.devices,
             "alone": address.alone,

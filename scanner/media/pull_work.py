@@ -19,6 +19,7 @@ from scanner.media.cutter_work import rehearse
 from scanner.media.cutting import AIGC_BYTES, LONGEST_DURATION_S, Cutting
 from scanner.media.dash.stream import Dash
 from scanner.media.demux import Limits, Readable, reached
+from scanner.media.https import Https
 from scanner.media.muxing import Piece, Placed
 from scanner.media.protocol import Channel, ClosedError, Message
 from scanner.media.pull import SILENT_S
@@ -28,6 +29,8 @@ from scanner.media.sandbox import Confinement, Layer, confine_networked
 _PULSE_S = 0.5
 _HOLE_S = 2.0  # between two pictures that follow one another; the source lost what lay between
 Opened = str | Readable
+Between = Relay | Dash | Https
+"""what stands between a source and FFmpeg"""
 
 
 class LiveCutting(Cutting):
@@ -89,18 +92,20 @@ def serve(sock: socket.socket, layers: frozenset[Layer]) -> None:
     orders = channel.hear()
     with ExitStack() as stack:
         confinement = Confinement(**orders["confinement"])
-        between: Relay | Dash | None = None
+        between: Between | None = None
         if orders["relay"]:
             between = Relay(orders["relay"], orders["devices"], confinement)
         elif orders["dash"]:
             between = Dash(orders["url"])
+        elif orders["fetched"]:
+            between = Https(orders["url"])
         try:
             source: Opened = between.output if between else orders["url"]
             if orders["pipe"]:  # waits for somebody to write
                 source = stack.enter_context(open(orders["url"], "rb", buffering=0))  # noqa: PTH123 - unbuffered
             rehearse()
             layers = confine_networked(confinement, layers)
-            if isinstance(between, Dash):
+            if isinstance(between, Dash | Https):
                 orders["format"] = between.open()
             _pulled(channel, orders, source, between, layers)
         except MediaError as error:
@@ -110,15 +115,16 @@ def serve(sock: socket.socket, layers: frozenset[Layer]) -> None:
 
 
 def _pulled(
-    channel: Channel, orders: Message, source: Opened, between: Relay | Dash | None, layers: frozenset[Layer]
+    channel: Channel, orders: Message, source: Opened, between: Between | None, layers: frozenset[Layer]
 ) -> None:
     """Raises MediaError."""
     limits = Limits(**orders["limits"])
-    with reached(source, limits, orders["options"], orders["format"]) as (container, stream):
+    opens = between.opens if isinstance(between, Https) else None
+    with reached(source, limits, orders["options"], orders["format"], opens) as (container, stream):
         _only(container, stream, alone=orders["alone"])
         if between is not None:
             between.listen()
-        facts = _facts(container, stream, between.duration_s if between else (container.duration or 0) / 1_000_000)
+        facts = _facts(container, stream, _seconds(container, between))
         channel.tell({"facts": {**facts, "sandbox": sorted(layers)}})
 
         def pulse(video: int, other: int) -> None:
@@ -137,6 +143,13 @@ def _only(container: InputContainer, stream: VideoStream, *, alone: bool) -> Non
     for other in container.streams:
         if other is not stream and (alone or other.type == "video"):
             other.discard = Discard.all
+
+
+def _seconds(container: InputContainer, between: Between | None) -> float | None:
+    """A container whose bytes were handed on does not know how long its source is; who handed them on does."""
+    if isinstance(between, Relay | Dash):
+        return between.duration_s
+    return (container.duration or 0) / 1_000_000
 
 
 def _facts(container: InputContainer, stream: VideoStream, seconds: float | None) -> Message:

@@ -50,6 +50,14 @@ def test_each_scheme_may_use_its_own_protocols_only_and_nobody_sees_the_password
     assert "secret" not in repr(address)
 
 
+def test_what_comes_by_https_is_fetched_by_us_and_ffmpeg_may_use_no_protocol() -> None:
+    address = address_of(SourceSpec(name="cam", url="https://u:secret@host/live.m3u8?token=secret"))
+    assert isinstance(address, Address)
+    assert (address.fetched, address.options["protocol_whitelist"]) == (True, "")
+    assert address.options["format_whitelist"].startswith("hls,mov,")
+    assert "secret" not in repr(address)
+
+
 def test_listening_is_asked_for_in_the_address() -> None:
     address = address_of(source_of("rtmp://0.0.0.0:1935/live/key?listen=1"))
     assert isinstance(address, Address)
