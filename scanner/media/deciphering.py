@@ -19,7 +19,7 @@ def deciphered(chunks: Generator[bytes, None, None], key: str, vector: str) -> G
         key: in hexadecimal digits, as is `vector`.
 
     Raises:
-        MediaError: the key does not fit; not before the last chunk, where the padding shows it.
+        MediaError: it is damaged or the key does not fit; not before the last chunk, where the padding shows it.
     """
     cipher = Cipher(AES128(bytes.fromhex(key)), CBC(bytes.fromhex(vector))).decryptor()
     padding = PKCS7(AES128.block_size).unpadder()
@@ -31,4 +31,4 @@ def deciphered(chunks: Generator[bytes, None, None], key: str, vector: str) -> G
         try:
             yield padding.update(cipher.finalize()) + padding.finalize()
         except ValueError as error:
-            raise MediaError("an encrypted segment whose key does not fit") from error
+            raise MediaError("an encrypted segment that is damaged, or whose key does not fit") from error

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from http.client import HTTPException, HTTPMessage
+from http.client import HTTPException, HTTPMessage, HTTPResponse, InvalidURL
 from time import time
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
@@ -32,6 +32,8 @@ _CHUNK_BYTES = 64 * 1024
 _TEXT_BYTES = 8 * 1024 * 1024
 _AS_IT_IS = "!#$%&'()*+,/:;=?@[]"  # what a path may hold as it stands; spaces and umlauts it may not
 _NOT_THERE = (404, 410, 425)
+_FILE_BYTES = 2**63 - 1  # the largest that FFmpeg can think of
+_MOST_COOKIES = 64  # then they are forgotten: a server may hand out others with every answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,13 @@ class Part:
 
 class NotThereError(MediaError):
     """The server answers, and has no such thing."""
+
+
+class AddressError(MediaError):
+    """What should be an address is none. It is not shown: there may be a password in it."""
+
+    def __init__(self) -> None:
+        super().__init__("leads to what is no address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +116,7 @@ class Answer:
     @property
     def in_parts(self) -> bool:
         """Whether parts of it may be asked for."""
-        return self.length is not None and self.headers["Accept-Ranges"] == "bytes"
+        return self.length is not None and self.length <= _FILE_BYTES and self.headers["Accept-Ranges"] == "bytes"
 
     def read(self, size: int = _CHUNK_BYTES) -> bytes:
         """At most so many bytes, and empty when all came. Raises MediaError."""
@@ -120,7 +129,8 @@ class Answer:
     def rest(self, begun: bytes = b"") -> Generator[bytes, None, None]:
         """What was read of it, and what comes; then it is closed. Raises MediaError."""
         with closing(self):
-            yield begun
+            if begun:
+                yield begun
             while chunk := self.read():
                 yield chunk
 
@@ -147,7 +157,7 @@ class Web:
         self._host = parts.netloc
         self._schemes = ("https",) if parts.scheme == "https" else ("http", "https")
         self._opener = OpenerDirector()
-        speaking = (HTTPHandler(), HTTPSHandler(context=ssl.create_default_context()), HTTPCookieProcessor())
+        speaking = (HTTPHandler(), HTTPSHandler(context=ssl.create_default_context()), _Cookies())
         for handler in (*speaking, HTTPDefaultErrorHandler(), HTTPErrorProcessor(), _Redirects(self._schemes)):
             self._opener.add_handler(handler)
 
@@ -188,14 +198,29 @@ def _ours() -> Iterator[None]:
     try:
         yield
     except HTTPError as error:
-        with error:
-            kind = NotThereError if error.code in _NOT_THERE else MediaError
-            raise kind(f"HTTP {error.code} {error.reason:.100}") from error
+        error.close()
+        kind = NotThereError if error.code in _NOT_THERE else MediaError
+        moved = 300 <= error.code < 400  # whose reason shows the address
+        raise kind(f"HTTP {error.code} {'that leads nowhere' if moved else error.reason:.100}") from error
     except URLError as error:
         reason = error.reason
         raise MediaError(str(getattr(reason, "strerror", None) or reason)[:100]) from error
-    except (OSError, HTTPException, ValueError) as error:
+    except OSError as error:  # first: a certificate that is wrong is a ValueError, too
         raise MediaError(str(error)[:100] or type(error).__name__) from error
+    except (InvalidURL, ValueError) as error:
+        raise AddressError from error
+    except HTTPException as error:
+        raise MediaError(str(error)[:100] or type(error).__name__) from error
+
+
+class _Cookies(HTTPCookieProcessor):
+    def http_response(self, request: Request, response: HTTPResponse) -> HTTPResponse:
+        super().http_response(request, response)
+        if len(self.cookiejar) > _MOST_COOKIES:
+            self.cookiejar.clear()
+        return response
+
+    https_response = http_response
 
 
 class _Redirects(HTTPRedirectHandler):
@@ -208,7 +233,18 @@ class _Redirects(HTTPRedirectHandler):
         scheme = urlsplit(newurl).scheme
         if scheme not in self._schemes:
             raise MediaError(f"redirected to {scheme[:20]}:// (only {', '.join(self._schemes)})")
-        return super().redirect_request(req, fp, code, msg, headers, _unlocked(newurl)[0])
+        fp.close()  # urllib would read it to its end, which may not come
+        url, basic = _unlocked(newurl)
+        request = super().redirect_request(req, fp, code, msg, headers, url)
+        if request is not None and (basic := basic or _kept(req, request)):
+            request.add_unredirected_header("Authorization", basic)
+        return request
+
+
+def _kept(before: Request, request: Request) -> str:
+    """The password that was told before, where the same host is asked as safely."""
+    same = request.host == before.host and request.type in (before.type, "https")
+    return before.unredirected_hdrs.get("Authorization", "") if same else ""
 
 
 def _unlocked(url: str) -> tuple[str, str]:
@@ -223,5 +259,5 @@ def _unlocked(url: str) -> tuple[str, str]:
 def _clock_s(headers: HTTPMessage) -> float:
     try:
         return parsedate_to_datetime(headers["Date"]).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return time()

@@ -14,10 +14,12 @@ from time import sleep
 from urllib.parse import urljoin
 
 from scanner.core.errors import MediaError
-from scanner.media.fetching import Answer, Flow, NotThereError, Part, Web
+from scanner.media.fetching import AddressError, Answer, Flow, NotThereError, Part, Web
 
 _PLAYLIST = b"#EXTM3U"
 _URI = re.compile(r'(?<=URI=")[^"]*')
+_OTHER = re.compile(r"#EXT-X-(?:STREAM-INF|MEDIA):")
+_MOST_OTHERS = 256  # playlists in one; FFmpeg asks for every one of them before it plays, and sets 9 kB aside for each
 _CIPHERED = "crypto+"  # what FFmpeg puts before the address of an encrypted segment
 _PATIENCE, _PAUSE_S = 3, 0.5  # looks at what is announced and not there
 
@@ -62,7 +64,7 @@ class Https:
             self._patient = False  # once in a row: a playlist may be full of what is gone
             if url in self._playlists or not self._under_way:
                 self._complain(str(error))
-        except (MediaError, ValueError) as error:  # a playlist may hold what is no address
+        except MediaError as error:
             self._complain(str(error))
         return BytesIO()
 
@@ -85,15 +87,22 @@ class Https:
         part = Part(url.removeprefix(_CIPHERED) if ciphered else url, _span(options))
         answer, begun = self._asked(part)
         if begun == _PLAYLIST:
-            self._playlists.add(url)
-            text = answer.whole(begun).decode(errors="replace")
-            return BytesIO((_in_full(text, answer.url) if answer.moved else text).encode())
+            return BytesIO(self._playlist(url, answer, begun).encode())
         self._under_way, self._lacks = True, ""
         if ciphered:
             return Flow(self._deciphered(answer.rest(begun), options["key"], options["iv"]), self._complain)
         if answer.in_parts and not part.span:
             return _Seekable(self._web, part, answer, begun, self._complain)
         return Flow(answer.rest(begun), self._complain)
+
+    def _playlist(self, url: str, answer: Answer, begun: bytes) -> str:
+        """Its text. Raises MediaError where it leads to more playlists than are looked for: to itself, for example."""
+        text = answer.whole(begun).decode(errors="replace")
+        others = len(_OTHER.findall(text))
+        if others > (0 if self._playlists else _MOST_OTHERS):
+            raise MediaError(f"a playlist that leads to {others} others{' in another one' * bool(self._playlists)}")
+        self._playlists.add(url)
+        return _in_full(text, answer.url) if answer.moved else text
 
     def _asked(self, part: Part) -> tuple[Answer, bytes]:
         """With as much of it as tells a playlist."""
@@ -157,7 +166,10 @@ def _span(options: Mapping[str, str]) -> str:
 
 def _in_full(playlist: str, base: str) -> str:
     """FFmpeg takes addresses to start where it asked; of a playlist that was found elsewhere, they do not."""
-    return "\n".join(_line_in_full(line, base) for line in playlist.splitlines())
+    try:
+        return "\n".join(_line_in_full(line, base) for line in playlist.splitlines())
+    except ValueError as error:
+        raise AddressError from error
 
 
 def _line_in_full(line: str, base: str) -> str:

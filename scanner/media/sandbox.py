@@ -106,6 +106,7 @@ def confine_networked(limits: Confinement, secluded: frozenset[Layer]) -> frozen
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         socket.getaddrinfo("localhost", 80)  # what the resolver loads on first use is loaded
+    "ü".encode("idna")  # and what spells names of hosts that are not ASCII
     on = {
         Layer.RLIMIT: _bounded(limits),
         Layer.LANDLOCK: landlock.open_only(_OF_THE_NETWORK),

@@ -6,7 +6,7 @@ import re
 import ssl
 import sys
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -33,6 +33,10 @@ class Site:
         """path of a file of which half comes"""
         self.cookie = ""
         """handed out with playlists, and asked for with all else"""
+        self.raw: dict[str, Iterable[bytes]] = {}
+        """paths to the whole answer, as it goes over the wire"""
+        self.cookies: list[str] = []
+        """that came, one a request"""
 
     def url(self, path: str, host: str = "localhost", user: str = "") -> str:
         return f"https://{user}{'@' * bool(user)}{host}:{self.port}/{path}"
@@ -64,11 +68,15 @@ class _Handler(SimpleHTTPRequestHandler):
         site, path = self._site, self.path.split("?")[0].lstrip("/")
         span, password = self.headers["Range"] or "", self.headers["Authorization"] or ""
         site.asked.append((path, span, password))
+        site.cookies.append(self.headers["Cookie"] or "")
         with suppress(OSError):  # whoever asked is gone
             if site.password and password != f"Basic {b64encode(site.password.encode()).decode()}":
                 self.send_error(401)
             elif site.cookie and not path.endswith(".m3u8") and site.cookie not in (self.headers["Cookie"] or ""):
                 self.send_error(403)
+            elif path in site.raw:
+                for part in site.raw[path]:
+                    self.wfile.write(part)
             elif path in site.moved:
                 self.send_response(302)
                 self.send_header("Location", site.moved[path])
