@@ -169,6 +169,8 @@ def cautions(
     """
     steps = []
     for count, below in FEW:
+        if all(len(clips) < count for clips in real.clips):
+            continue
         reached = _reached(real, offsets, slope, count)
         most = max(at - math.log(line / (1 - line)) for at, line in zip(reached, lines, strict=True))
         if most > 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -87,3 +89,9 @@ def test_one_clip_of_a_real_video_crosses_the_lines_no_more_often_than_the_video
         assert (careful >= line).mean() <= share
     assert (chances >= found.suspected_from).mean() > 0.05
     assert fit(people(noise=0.0), 0.7, -0.2, 8).caution == ()
+
+
+def test_of_videos_of_one_clip_each_only_one_clip_is_told():
+    real = people(noise=1.5)
+    short = replace(real, clips=tuple(clips[:1] for clips in real.clips))
+    assert [step.frames_below for step in fit(short, 0.7, -0.2, 8).caution] == [16]
