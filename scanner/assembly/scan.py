@@ -119,7 +119,7 @@ def judge_of(settings: Settings, model: OnnxModel) -> Judge:
 
 
 def policy_of(settings: Settings, card: Card) -> Policy:
-    """The operator's rules, with the card's numbers where the operator set none."""
+    """The operator's rules, with the card's numbers where the operator set none. Raises SettingsError."""
     wishes = settings.policy.model_dump()
     promised = {
         "suspected_from": card.calibration.suspected_from,
@@ -127,7 +127,10 @@ def policy_of(settings: Settings, card: Card) -> Policy:
         **card.quality.model_dump(),
     }
     rules = {name: promised[name] if value is None else value for name, value in wishes.items()}
-    return Policy(**rules, calibration=card.calibrated.sha256, caution=card.caution, measured=card.measured_faces)
+    try:
+        return Policy(**rules, calibration=card.calibrated.sha256, caution=card.caution, measured=card.measured_faces)
+    except ValueError as error:
+        raise SettingsError(f"policy, with {card.name}'s numbers where it sets none: {error}") from error
 
 
 def mode_of(settings: Settings, *, live: bool) -> Mode | None:

@@ -38,9 +38,16 @@ class Range:
     least: float
     most: float
 
+    def __post_init__(self) -> None:
+        if not self.least <= self.most:
+            raise ValueError(f"the range of {self.measure} must rise, got {self.least} to {self.most}")
+
     def __contains__(self, quality: Quality) -> bool:
         value: float = getattr(quality, self.measure)
         return self.least <= value <= self.most
+
+
+MOST_ODDS = 60.0  # log-odds beyond which a score is 0 or 1 to the last digit
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +60,9 @@ class Caution:
     """taken off the log-odds of the score"""
 
     def __post_init__(self) -> None:
-        if self.frames_below <= 0 or self.odds < 0:
-            raise ValueError(f"caution needs frames_below > 0 and odds >= 0, got {self.frames_below} and {self.odds}")
+        if self.frames_below <= 0 or not 0 <= self.odds <= MOST_ODDS:
+            wanted = f"frames_below > 0 and odds in [0, {MOST_ODDS:g}]"
+            raise ValueError(f"caution needs {wanted}, got {self.frames_below} and {self.odds}")
 
 
 def cautious(score: float, frames: int, cautions: Sequence[Caution]) -> float:
@@ -87,7 +95,7 @@ class Calibration:
     def score(self, logit: float, quality: Quality) -> float:
         """Calibrated suspicion in [0, 1], rounded to a millionth."""
         power = self.slope * (logit - self.shift(quality)) + self.bias
-        return round(1.0 / (1.0 + math.exp(-min(60.0, max(-60.0, power)))), 6)
+        return round(1.0 / (1.0 + math.exp(-min(MOST_ODDS, max(-MOST_ODDS, power)))), 6)
 
     def shift(self, quality: Quality) -> float:
         """That of the face's bucket; 0 outside all of them."""

@@ -6,12 +6,13 @@ import hashlib
 import math
 import tomllib
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from scanner.core.calibration import Bucket, Calibration, Caution, Measure, Range
+from scanner.core.calibration import MOST_ODDS, Bucket, Calibration, Caution, Measure, Range
 from scanner.core.errors import ModelMismatchError
 from scanner.core.types import ClipSpec, ModelRef
 
@@ -19,7 +20,7 @@ FORMAT = "scanner-clip-v1"
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Geometry(Part):
@@ -34,8 +35,10 @@ class Geometry(Part):
 class QualityBucket(Part):
     """Real faces of one quality; the first bucket that a face is below both bounds of counts."""
 
-    face_px_below: float = Field(math.inf, gt=0, description="longer side of the face box in pixels")
-    sharpness_below: float = Field(math.inf, gt=0, description="measured sharpness in [0, 1]")
+    face_px_below: float = Field(
+        math.inf, gt=0, allow_inf_nan=True, description="longer side of the face box in pixels"
+    )
+    sharpness_below: float = Field(math.inf, gt=0, allow_inf_nan=True, description="measured sharpness in [0, 1]")
     shift: float = Field(description="taken off the logit of a face of this quality")
     real_clips: int = Field(ge=0, description="held-out real videos of this quality")
 
@@ -43,8 +46,8 @@ class QualityBucket(Part):
 class CautionStep(Part):
     """Faces of which little was seen; the first step that a face is below counts."""
 
-    frames_below: int = Field(gt=0, description="frames that were scored")
-    odds: float = Field(ge=0, description="taken off the log-odds of the score")
+    frames_below: int = Field(gt=0, description="frames that were scored; rises from step to step")
+    odds: float = Field(ge=0, le=MOST_ODDS, description="taken off the log-odds of the score")
 
 
 Span = tuple[float, float]
@@ -56,6 +59,13 @@ class Measured(Part):
     face_px: Span | None = Field(None, description="pixels, longer side of the face box")
     sharpness: Span | None = Field(None, description="in [0, 1]")
     brightness: Span | None = Field(None, description="in [0, 1]")
+
+    @field_validator("face_px", "sharpness", "brightness")
+    @classmethod
+    def _rises(cls, span: Span | None) -> Span | None:
+        if span and span[0] > span[1]:
+            raise ValueError(f"must rise, got {span[0]:g} to {span[1]:g}")
+        return span
 
 
 class CalibrationTable(Part):
@@ -71,6 +81,22 @@ class CalibrationTable(Part):
     buckets: tuple[QualityBucket, ...] = ()
     caution: tuple[CautionStep, ...] = ()
     measured: Measured = Measured()
+
+    @field_validator("caution")
+    @classmethod
+    def _rises(cls, steps: tuple[CautionStep, ...]) -> tuple[CautionStep, ...]:
+        for step, after in pairwise(steps):
+            if step.frames_below >= after.frames_below:
+                raise ValueError(f"frames_below must rise, got {step.frames_below} before {after.frames_below}")
+        return steps
+
+    @model_validator(mode="after")
+    def _thresholds_rise(self) -> Self:
+        if self.suspected_from > self.manipulated_from:
+            raise ValueError(
+                f"suspected_from {self.suspected_from} lies above manipulated_from {self.manipulated_from}"
+            )
+        return self
 
 
 class Quality(Part):

@@ -88,7 +88,7 @@ def test_a_certain_score_stays_what_it_is(score):
     assert cautious(score, 1, (Caution(2, 3.0),)) == score
 
 
-@pytest.mark.parametrize(("frames", "odds"), [(0, 1.0), (-8, 1.0), (8, -0.1)])
+@pytest.mark.parametrize(("frames", "odds"), [(0, 1.0), (-8, 1.0), (8, -0.1), (8, math.nan), (8, math.inf), (8, 710.0)])
 def test_a_caution_without_sense_is_refused(frames, odds):
     with pytest.raises(ValueError, match=f"{frames} and {odds}"):
         Caution(frames, odds)
