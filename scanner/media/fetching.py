@@ -147,7 +147,7 @@ class Answer:
         self._response.close()
 
 
-class Web:
+class HttpClient:
     """Follows redirects. To be made before a process is confined: it reads the authorities that TLS trusts."""
 
     def __init__(self, url: str) -> None:

@@ -14,7 +14,7 @@ from time import sleep
 from urllib.parse import urljoin
 
 from scanner.core.errors import MediaError
-from scanner.media.fetching import AddressError, Answer, Flow, NotThereError, Part, Web
+from scanner.media.fetching import AddressError, Answer, Flow, HttpClient, NotThereError, Part
 
 _PLAYLIST = b"#EXTM3U"
 _URI = re.compile(r'(?<=URI=")[^"]*')
@@ -35,7 +35,7 @@ class Https:
         """To be made before a process is confined."""
         from scanner.media.deciphering import deciphered  # noqa: PLC0415 - 7 MB that no other source needs
 
-        self._web, self._deciphered = Web(url), deciphered
+        self._client, self._deciphered = HttpClient(url), deciphered
         self._first: tuple[Answer, bytes] | None = None
         self._playlists: set[str] = set()
         self._under_way = False
@@ -47,11 +47,11 @@ class Https:
     @property
     def output(self) -> str:
         """The address to open."""
-        return self._web.url
+        return self._client.url
 
     def open(self) -> str | None:
         """The container in FFmpeg's words, where it could not know a playlist by its name. Raises MediaError."""
-        self._first = _begun(self._web.ask(Part(self.output)))
+        self._first = _begun(self._client.ask(Part(self.output)))
         return "hls" if self._first[1] == _PLAYLIST else None
 
     def opens(self, url: str, flags: int, options: Mapping[str, str]) -> Flow | BytesIO:  # noqa: ARG002 - PyAV's call
@@ -92,7 +92,7 @@ class Https:
         if ciphered:
             return Flow(self._deciphered(answer.rest(begun), options["key"], options["iv"]), self._complain)
         if answer.in_parts and not part.span:
-            return _Seekable(self._web, part, answer, begun, self._complain)
+            return _Seekable(self._client, part, answer, begun, self._complain)
         return Flow(answer.rest(begun), self._complain)
 
     def _playlist(self, url: str, answer: Answer, begun: bytes) -> str:
@@ -115,17 +115,19 @@ class Https:
         """A live playlist may announce what is about to be published."""
         for _ in range(_PATIENCE - 1 if self._patient else 0):
             try:
-                return self._web.ask(part)
+                return self._client.ask(part)
             except NotThereError:
                 sleep(_PAUSE_S)
-        return self._web.ask(part)
+        return self._client.ask(part)
 
 
 class _Seekable(Flow):
     """A file whose parts can be asked for: the index of an MP4 may lie at its end."""
 
-    def __init__(self, web: Web, part: Part, answer: Answer, begun: bytes, complain: Callable[[str], None]) -> None:
-        self._web, self._url = web, part.url
+    def __init__(
+        self, web: HttpClient, part: Part, answer: Answer, begun: bytes, complain: Callable[[str], None]
+    ) -> None:
+        self._client, self._url = web, part.url
         self._size = len(begun) + (answer.length or 0)
         self._at = 0
         super().__init__(answer.rest(begun), complain)
@@ -148,7 +150,7 @@ class _Seekable(Flow):
     def _from(self, at: int) -> Generator[bytes, None, None]:
         """Asked for when it is read: FFmpeg looks for the end to learn the size."""
         if at < self._size:
-            yield from self._web.get(Part(self._url, f"{at}-"))
+            yield from self._client.get(Part(self._url, f"{at}-"))
 
 
 def _begun(answer: Answer) -> tuple[Answer, bytes]:

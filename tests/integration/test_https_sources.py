@@ -3,102 +3,20 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from base64 import b64encode
-from collections.abc import Iterator
 from contextlib import ExitStack
-from io import BytesIO
-from itertools import chain, repeat
 from pathlib import Path
-from time import time
 
-import av
 import pytest
+from https_parts import FORMS, VIDEO, frames_of, pulled
 from live_parts import MoodyBus, assert_no_number_twice, encoder, ingesting, on_topic, wait_until
 from media_servers import Web
-from tls_site import Site, site_of
+from tls_site import Certificate, Site, site_of
 
 from scanner.core.errors import MediaError
-from scanner.core.types import Segment
 from scanner.ingest import SourceSpec, source_of
 from scanner.ingest.addresses import address_of
-from scanner.media.fetching import Web as Fetching
 from scanner.media.pull import Pull
-from scanner.testing import draw_video
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from certificates import Certificate, certificate
-
-KEY = bytes(range(16))
-VIDEO = draw_video(frames=100, rate=25, gop=25)
-FORMS = {
-    "plain": (),
-    "ranged": ("-hls_flags", "single_file"),
-    "fragments": ("-hls_segment_type", "fmp4", "-hls_flags", "single_file"),
-    "secret": ("-hls_key_info_file", "info"),
-}
-
-
-@pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four seconds as a file, and as a playlist of each form."""
-    folder = tmp_path_factory.mktemp("web")
-    (folder / "video.mp4").write_bytes(VIDEO)
-    (folder / "key").write_bytes(KEY)
-    (folder / "info").write_text("key\nkey\n")
-    for name, form in FORMS.items():
-        told = "ffmpeg -v error -nostdin -i video.mp4 -c copy -f hls -hls_time 1 -hls_playlist_type vod"
-        subprocess.run([*told.split(), *form, f"{name}.m3u8"], cwd=folder, check=True)
-    (folder / "master.m3u8").write_text("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nplain.m3u8\n")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def papers(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return certificate(tmp_path_factory.mktemp("papers"))
-
-
-@pytest.fixture
-def site(web: Path, papers: Certificate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setenv("SSL_CERT_FILE", str(papers.authority))
-    with site_of(web, papers) as site:
-        yield site
-
-
-@pytest.fixture
-def stranger(tmp_path: Path, web: Path) -> Iterator[Site]:
-    """A host that nobody here vouches for."""
-    with site_of(web, certificate(tmp_path / "stranger")) as site:
-        yield site
-
-
-def pulled(url: str, damage: str = "") -> list[Segment]:
-    """Raises MediaError, also for what ended it early."""
-    address = address_of(SourceSpec(name="cam", url=url))
-    assert not isinstance(address, Path)
-    with Pull(address, stream_id="cam", target_s=1.0, stall_s=10.0) as pull:
-        segments = list(pull)
-        assert pull._child is None or not pull._child._last_words, bytes(pull._child._last_words)
-        if pull.damage != damage:
-            raise MediaError(pull.damage)
-        assert {"rlimit", "no_new_privs", "no_capabilities"} <= set(pull.sandbox)
-    return segments
-
-
-def frames_of(segments: list[Segment]) -> list[bytes]:
-    pictures = []
-    for segment in segments:
-        if segment.payload:
-            with av.open(BytesIO(segment.payload)) as container:
-                pictures += [frame.to_ndarray(format="rgb24").tobytes() for frame in container.decode(video=0)]
-    return pictures
-
-
-@pytest.fixture(scope="module")
-def truth() -> list[bytes]:
-    with av.open(BytesIO(VIDEO)) as container:
-        return [frame.to_ndarray(format="rgb24").tobytes() for frame in container.decode(video=0)]
 
 
 @pytest.mark.parametrize("path", ["video.mp4", *(f"{name}.m3u8" for name in FORMS)])
@@ -253,70 +171,6 @@ def test_a_redirect_on_its_own_host_takes_the_password_along(
         site.moved = {"live": "/plain.m3u8", "plain3.ts": other.url("plain3.ts")}
         assert frames_of(pulled(site.url("live", user="ana:s3cret"))) == truth
         assert [password for *_, password in other.asked] == [""]
-
-
-def test_a_redirect_that_talks_without_end_is_followed(site: Site, truth: list[bytes]) -> None:
-    head = b"HTTP/1.0 302 Found\r\nLocation: /plain1.ts?\r\n\r\n"
-    site.raw = {"led1.ts": chain([head], repeat(bytes(2**16)))}
-    (site.folder / "led.m3u8").write_text((site.folder / "plain.m3u8").read_text().replace("plain1", "led1"))
-    assert frames_of(pulled(site.url("led.m3u8"))) == truth
-
-
-def test_redirects_in_a_circle_end_without_showing_where_they_lead(site: Site) -> None:
-    site.moved = {"live": "/live?s3cret", "away": "rtmp://ana:s3cret@host/live"}
-    for path in site.moved:
-        with pytest.raises(MediaError, match=r"HTTP 302 that leads nowhere$"):
-            pulled(site.url(path))
-
-
-def test_a_length_that_no_file_has_is_not_believed(site: Site) -> None:
-    head = f"HTTP/1.0 200 OK\r\nAccept-Ranges: bytes\r\nContent-Length: {10**30}\r\n\r\n"
-    site.raw = {"video.mp4": [head.encode(), VIDEO]}
-    with pytest.raises(MediaError, match="no keyframe in its video"):
-        pulled(site.url("video.mp4"))
-
-
-def test_an_encrypted_segment_without_a_byte_is_a_hole(site: Site, truth: list[bytes]) -> None:
-    site.raw = {"secret1.ts": [b"HTTP/1.0 200 OK\r\n\r\n"]}
-    assert frames_of(pulled(site.url("secret.m3u8"), "damaged packets: 1")) == truth[:25] + truth[50:]
-
-
-@pytest.mark.parametrize("moved", [False, True])
-@pytest.mark.parametrize("address", ["https://ana:s3cret@\u2100/", "https://ana:s3cret/@host/"])
-def test_what_is_no_address_is_not_shown(site: Site, web: Path, address: str, moved: bool) -> None:
-    (web / "led.m3u8").write_text((web / "plain.m3u8").read_text().replace("plain", f"{address}plain"))
-    site.moved = {"live": "/led.m3u8"}
-    with pytest.raises(MediaError, match=r"leads to what is no address$"):
-        pulled(site.url("live" if moved else "led.m3u8"))
-
-
-def test_a_host_with_umlauts_is_looked_up(site: Site, web: Path) -> None:
-    (web / "led.m3u8").write_text((web / "plain.m3u8").read_text().replace("plain", "https://bücher.invalid/plain"))
-    with pytest.raises(MediaError, match=r"(?i)\bname\b"):
-        pulled(site.url("led.m3u8"))
-
-
-@pytest.mark.parametrize(("count", "to"), [(1, "led.m3u8"), (257, "plain.m3u8")])
-def test_playlists_without_end_are_not_looked_through(site: Site, web: Path, count: int, to: str) -> None:
-    (web / "led.m3u8").write_text("#EXTM3U\n" + f"#EXT-X-STREAM-INF:BANDWIDTH=1\n{to}\n" * count)
-    with pytest.raises(MediaError, match=f"a playlist that leads to {count} others"):
-        pulled(site.url("led.m3u8"))
-    assert len(site.asked) <= 2
-
-
-def test_cookies_without_end_are_forgotten(site: Site, web: Path) -> None:
-    text = (web / "plain.m3u8").read_bytes()
-    heads = b"".join(b"Set-Cookie: a%d=1; Path=/\r\n" % number for number in range(65))
-    for sent, kept in ((heads, 0), (heads[: len(heads) // 65 * 9], 9)):
-        site.cookies = []
-        site.raw = {"led.m3u8": [b"HTTP/1.0 200 OK\r\n" + sent + b"\r\n" + text]}
-        pulled(site.url("led.m3u8"))
-        assert [told.count("=") for told in site.cookies] == [0, *[kept] * 4]
-
-
-def test_a_date_that_is_none_is_our_own(site: Site) -> None:
-    site.raw = {"a.mpd": [b"HTTP/1.0 200 OK\r\nDate: Mon, 01 Jan 99999999999999999999 00:00:00 GMT\r\n\r\n"]}
-    assert abs(Fetching(site.url("a.mpd")).page().now_s - time()) < 10
 
 
 def test_cookies_go_along(site: Site, truth: list[bytes]) -> None:

@@ -15,7 +15,9 @@ from threading import Thread
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from certificates import Certificate
+from certificates import Certificate, certificate
+
+__all__ = ["Certificate", "Site", "certificate", "site_of"]
 
 
 class Site:
@@ -49,7 +51,7 @@ def site_of(folder: Path, papers: Certificate) -> Iterator[Site]:
     tls.load_cert_chain(papers.chain, papers.key)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, site)) as server:
         server.daemon_threads = True
-        server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        server.handle_error = lambda *_: None  # type: ignore[method-assign] - who hangs up is no error
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         site.port = server.server_address[1]
         thread = Thread(target=server.serve_forever, args=(0.01,))

@@ -12,7 +12,7 @@ from typing import Self
 from scanner.core.errors import MediaError
 from scanner.media.dash.addressing import Piece
 from scanner.media.dash.manifest import Manifest, Rendition, parse
-from scanner.media.fetching import Flow, NotThereError, Web
+from scanner.media.fetching import Flow, HttpClient, NotThereError
 
 _BEHIND_S, _BEHIND_PIECES = 12.0, 3
 """of a live presentation's end: so far back, whichever is more, a connection begins. What an outage kept from us is
@@ -27,7 +27,7 @@ class Dash:
 
     def __init__(self, url: str) -> None:
         """To be made before a process is confined."""
-        self._web = Web(url)
+        self._client = HttpClient(url)
         self.duration_s: float | None = None
         """of a source that has an end; known when it is open"""
         self._place = ""
@@ -65,7 +65,7 @@ class Dash:
 
     def _run(self, chosen: Rendition) -> Generator[bytes, None, None]:
         if chosen.init is not None:
-            yield from self._web.get(chosen.init)
+            yield from self._client.get(chosen.init)
         fresh = list(chosen.pieces)
         if self._manifest.live:
             fresh = fresh[-_behind(fresh) :]
@@ -90,16 +90,16 @@ class Dash:
         """A live presentation may announce what it is about to publish, or have taken away what it announced."""
         for _ in range(_PATIENCE if self._manifest.live else 0):
             try:
-                yield from self._web.get(piece.part)
+                yield from self._client.get(piece.part)
             except NotThereError:
                 sleep(min(max(piece.seconds / 2, _SOONEST_S), _LATEST_S))
             else:
                 return
         if not self._manifest.live:
-            yield from self._web.get(piece.part)
+            yield from self._client.get(piece.part)
 
     def _told(self, name: str) -> Manifest:
-        page = self._web.page(self._place)
+        page = self._client.page(self._place)
         manifest = parse(page.text, page.url, page.now_s, name)
         self._place = manifest.place or self._place
         return manifest
