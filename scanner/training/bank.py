@@ -25,8 +25,8 @@ from scanner.core.types import ClipSpec
 from scanner.evaluation.video import read_video
 from scanner.training.cut import cut_mask, square_of
 from scanner.training.data import Kind, Role, Source, read_corpus, roles
-from scanner.training.forge import SHARES, Scene, forge
-from scanner.training.forge.layers import Pixels, Points, Resynth
+from scanner.training.forge import MOVING, SHARES, Scene, draw_family, forge
+from scanner.training.forge.layers import Generators, Pixels, Points
 from scanner.training.nuisance import (
     Nuisance,
     draw_nuisance,
@@ -44,8 +44,6 @@ MARGIN_PX: Final = 34
 """Border of a banked square that forging may bend but that no crop shows."""
 PER_CLIP: Final = 12
 MAP_STRIDE: Final = 8
-_MOVING: Final = frozenset("CDG")
-"""Families that need a source that moves."""
 JPEG_SHARE: Final = 0.35
 """Share of pairs that end as JPEG; the others go through the drawn video encoder."""
 TRUE_SHARE: Final = 0.25
@@ -141,12 +139,13 @@ class Bank:
         self,
         folder: Path,
         spec: ClipSpec,
-        nets: tuple[Resynth, ...] = (),
+        generators: Generators = Generators(),  # noqa: B008 - immutable
         true_share: float = TRUE_SHARE,
         shares: Mapping[str, float] = SHARES,
     ) -> None:
         """
         Args:
+            generators: of our own, that forge.
             true_share: of the pairs, true generator outputs against other people.
             shares: how often each family is drawn among the others.
         """
@@ -157,7 +156,8 @@ class Bank:
         starts = np.searchsorted(table["groups"], np.arange(len(self._people) + 1))
         self._rows = [slice(int(a), int(b)) for a, b in pairwise(starts)]
         self._cells = spec.size // MAP_STRIDE
-        self._spec, self._nets, self._true_share, self._shares = spec, nets, true_share, shares
+        self._spec, self._true_share, self._shares = spec, true_share, shares
+        self._generators = generators
         fake = self._methods != ""
         alone = np.char.startswith(self._people, "still:")
         self._stills, self._fakes = np.flatnonzero(alone), np.flatnonzero(fake)
@@ -179,14 +179,12 @@ class Bank:
         """A real frame and a forgery of it, or now and then a true generator output."""
         if len(self._fakes) and rng.random() < self._true_share:
             return self._true_pair(rng)
-        entry = self._real(rng, 0.5 if self._shares.keys() - _MOVING else 0.0)
-        single = len(entry.frames) == 1
-        shares = {name: share for name, share in self._shares.items() if not (single and name in _MOVING)}
-        weights = np.array(list(shares.values()))
-        family = str(rng.choice(list(shares), p=weights / weights.sum()))
+        entry = self._real(rng, 0.5 if self._shares.keys() - MOVING else 0.0)
+        still, drawn = len(entry.frames) == 1, bool(self._generators.redraws)
+        family = draw_family(rng, still=still, drawn=drawn, shares=self._shares)
         t = int(rng.integers(len(entry.frames)))
         donor = self._real(rng, 0.5)
-        scene = Scene(entry.frames, entry.points, t, 1, donor.frames, donor.points, self._nets)
+        scene = Scene(entry.frames, entry.points, t, 1, donor.frames, donor.points, self._generators)
         made = forge(family, scene, int(rng.integers(2**31)))
         draw, jitter, quality = self._nuisances(rng, entry.boxes[t])
         filmed, forged = entry.frames[t][None], made.clip

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from scanner.core.types import ClipSpec
 from scanner.training.cut import GEOMETRY, cut_clip, cut_mask, square_of
 from scanner.training.data import Kind, Role, Source, read_corpus, roles
-from scanner.training.forge import SHARES, Scene, forge
-from scanner.training.forge.layers import Pixels, Resynth
+from scanner.training.forge import Scene, draw_family, forge
+from scanner.training.forge.layers import Generators, Pixels
 from scanner.training.nuisance import (
     Nuisance,
     draw_nuisance,
@@ -63,11 +63,11 @@ class Packer:
         spec: ClipSpec,
         role: Role = Role.TRAIN,
         *,
-        nets: tuple[Resynth, ...] = (),
+        generators: Generators = Generators(),  # noqa: B008 - immutable
         true_share: float = TRUE_SHARE,
     ) -> None:
         allowed = roles(sources)
-        self._cache, self._spec, self._nets, self._true_share = cache, spec, nets, true_share
+        self._cache, self._spec, self._generators, self._true_share = cache, spec, generators, true_share
         mine = [source for source in sources if allowed[source.path] is role]
         self._stills = [s for s in mine if s.kind is Kind.STILL]
         self._people = _grouped([s for s in mine if s.kind is Kind.CLIP and not s.fake], by_method=False)
@@ -86,14 +86,14 @@ class Packer:
         source, footage = self._real(rng, still=still)
         if footage is None:
             return None
-        family = _draw_family(rng, still=still)
+        family = draw_family(rng, still=still, drawn=bool(self._generators.redraws))
         start = int(rng.integers(0, len(footage.frames) - self._spec.length + 1))
         _, donor = self._real(rng, still=bool(self._stills) and rng.random() < 0.5)
         if donor is None:
             return None
         window = slice(start, start + self._spec.length)
         length = self._spec.length
-        scene = Scene(footage.frames, footage.points, start, length, donor.frames, donor.points, self._nets)
+        scene = Scene(footage.frames, footage.points, start, length, donor.frames, donor.points, self._generators)
         made = forge(family, scene, int(rng.integers(2**31)))
         draw = draw_nuisance(rng, footage.face_px, self._spec.length)
         jitter = _draw_jitter(rng)
@@ -156,12 +156,6 @@ def _grouped(sources: list[Source], *, by_method: bool) -> dict[str, list[Source
     return groups
 
 
-def _draw_family(rng: Generator, *, still: bool) -> str:
-    shares = {name: share for name, share in SHARES.items() if not (still and name in "DCG")}
-    weights = np.array(list(shares.values()))
-    return str(rng.choice(list(shares), p=weights / weights.sum()))
-
-
 def _draw_jitter(rng: Generator) -> NDArray[np.float64]:
     return np.asarray(rng.uniform(-1, 1, 3) * np.array([0.06, 0.06, 0.12]), np.float64)
 
@@ -204,16 +198,16 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     cv2.setNumThreads(1)
     args.pack.mkdir(parents=True, exist_ok=True)
-    nets: tuple[Resynth, ...] = ()
+    generators = Generators()
     if args.zoo:
         import torch  # noqa: PLC0415  # only nets need it
 
-        from scanner.training.zoo import open_zoo  # noqa: PLC0415 - it brings torch
+        from scanner.training.kept import open_generators  # noqa: PLC0415 - it brings torch
 
         torch.set_num_threads(1)
-        nets = open_zoo(args.zoo)
+        generators = open_generators(args.zoo)
     corpus = read_corpus(args.corpus)
-    packer = Packer(corpus, args.cache, GEOMETRY, args.role, nets=nets, true_share=args.true_share)
+    packer = Packer(corpus, args.cache, GEOMETRY, args.role, generators=generators, true_share=args.true_share)
     for number in range(args.shards):
         began = time.perf_counter()
         out = write_shard(packer, args.first + number * args.step, args.pack)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from scanner.training.data import Kind, Source, read_corpus
 from scanner.training.forge import FAMILIES, Scene, forge
-from scanner.training.forge.layers import Resynth
+from scanner.training.forge.layers import Generators
 from scanner.training.sources import Footage, load
 
 TILE_PX = 224
@@ -23,7 +23,7 @@ LENGTH = 16
 
 
 def families_sheet(
-    sources: list[Source], cache: Path, seed: int, rows: int, nets: tuple[Resynth, ...]
+    sources: list[Source], cache: Path, seed: int, rows: int, generators: Generators
 ) -> NDArray[np.uint8]:
     """A row a source: the real frame, then the same frame forged by each family."""
     rng = np.random.default_rng(seed)
@@ -32,7 +32,7 @@ def families_sheet(
     while len(lines) < rows:
         footage, donor = (_pick(real, cache, rng) for _ in range(2))
         start = int(rng.integers(0, len(footage.frames) - LENGTH + 1))
-        scene = Scene(footage.frames, footage.points, start, LENGTH, donor.frames, donor.points, nets)
+        scene = Scene(footage.frames, footage.points, start, LENGTH, donor.frames, donor.points, generators)
         middle = LENGTH // 2
         forged = [forge(name, scene, int(rng.integers(2**31))).clip[middle] for name in FAMILIES]
         lines.append(np.concatenate([_tile(picture) for picture in (scene.clip[middle], *forged)], axis=1))
@@ -91,10 +91,10 @@ def main() -> None:
     if args.verb == "pack":
         sheet = pack_sheet(args.pack, args.rows)
     else:
-        from scanner.training.zoo import open_zoo  # noqa: PLC0415  # torch is slow to import
+        from scanner.training.kept import open_generators  # noqa: PLC0415  # torch is slow to import
 
-        nets = open_zoo(args.zoo) if args.zoo else ()
-        sheet = families_sheet(read_corpus(args.corpus), args.cache, args.seed, args.rows, nets)
+        generators = open_generators(args.zoo) if args.zoo else Generators()
+        sheet = families_sheet(read_corpus(args.corpus), args.cache, args.seed, args.rows, generators)
     cv2.imwrite(str(args.out), np.ascontiguousarray(sheet[..., ::-1]))
 
 

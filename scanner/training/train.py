@@ -26,12 +26,13 @@ from scanner.evaluation.metrics import auc
 from scanner.training.bank import TRUE_SHARE, Bank
 from scanner.training.cut import GEOMETRY
 from scanner.training.forge import SHARES
+from scanner.training.forge.layers import Generators
+from scanner.training.kept import open_generators
 from scanner.training.loader import Pack, Steps, batches
 from scanner.training.losses import total
 from scanner.training.model import TempoNet, load_matching, parameters
 from scanner.training.scoring import score_clips
 from scanner.training.weights import average
-from scanner.training.zoo import open_zoo
 
 # -----------------------------------------------------------------------------
 # Config
@@ -159,12 +160,12 @@ def open_bank(config: TrainConfig) -> Bank | None:
     """The bank that the run forges from, if it has one."""
     if not config.bank:
         return None
-    nets = open_zoo(Path(config.zoo)) if config.zoo else ()
+    generators = open_generators(Path(config.zoo)) if config.zoo else Generators()
     if unknown := set(config.only) - SHARES.keys():
         raise ValueError(f"no family {', '.join(sorted(unknown))}; there are {''.join(SHARES)}")
     chosen = {name: SHARES[name] for name in config.only} or SHARES
     spec = replace(GEOMETRY, size=config.size, box_scale=config.box_scale)
-    return Bank(Path(config.bank), spec, nets, 0.0 if config.only else TRUE_SHARE, chosen)
+    return Bank(Path(config.bank), spec, generators, 0.0 if config.only else TRUE_SHARE, chosen)
 
 
 # -----------------------------------------------------------------------------

@@ -213,8 +213,11 @@ def open_zoo(folder: Path, *, held_out: bool = False) -> tuple[Resynth, ...]:
     for recipe in RECIPES:
         path = folder / f"{recipe.name}.pt"
         if path.exists() and (recipe.name in HELD_OUT) == held_out:
+            state = torch.load(path, weights_only=True)
+            if "kind" in state:
+                continue  # of a GPU run, which has other recipes of that name
             net = Generator(recipe)
-            net.load_state_dict(torch.load(path, weights_only=True))
+            net.load_state_dict(state)
             nets.append(Painter(net.eval()))
     return tuple(nets)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scanner.training.forge import FAMILIES, forge
+from scanner.training.forge import FAMILIES, draw_family, forge
 from scanner.training.forge.masks import region
 from scanner.training.forge.warp import move, similarity, spline_flow
 
@@ -68,3 +68,10 @@ def test_a_spline_between_equal_points_moves_nothing(scene):
     flow = spline_flow(points, points, (64, 64))
     ys, xs = np.mgrid[:64, :64]
     assert np.abs(flow - np.stack([xs, ys], axis=-1)).max() < 0.1
+
+
+def test_a_still_is_forged_by_nothing_that_moves_and_nothing_is_drawn_without_a_net():
+    rng = np.random.default_rng(0)
+    drawn = {draw_family(rng, still=True, drawn=False) for _ in range(200)}
+    assert drawn == set(FAMILIES) - set("CDG") - set("IR")
+    assert {draw_family(rng, still=False, drawn=True) for _ in range(400)} == set(FAMILIES)

@@ -67,7 +67,7 @@ def reanimation(scene: Scene, rng: Generator) -> Layers:
     """G: one still bent to each frame's landmarks, then painted again; the background bends along or stays."""
     clip, track = scene.clip, scene.track
     shape, unit = clip.shape[1:3], iod(track[0])
-    still = _near_pose(scene, rng)
+    still = near_pose(scene, rng)
     picture, face = scene.whole[still], scene.points[still]
     control = [i for i in CONTROL if i not in {*EYE_A, *EYE_B}] if rng.random() < 0.4 else list(CONTROL)
     anchors = corners(shape) if rng.random() < 0.7 else np.zeros((0, 2), np.float32)
@@ -85,7 +85,7 @@ def reanimation(scene: Scene, rng: Generator) -> Layers:
     return Layers(over, alpha, alpha)
 
 
-def _near_pose(scene: Scene, rng: Generator) -> int:
+def near_pose(scene: Scene, rng: Generator) -> int:
     """A frame of the source whose face needs no more than a mild turn to look like the window's faces."""
     stable, aim = list(STABLE), scene.track[scene.length // 2]
     away = []

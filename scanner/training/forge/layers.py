@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,33 @@ Points: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.float32]
 Resynth: TypeAlias = Callable[[Pixels, int], Pixels]
 """A net: face patches (T, S, S, 3) and a seed → the same patches, painted again."""
+
+
+class Redraw(Protocol):
+    """A net that draws faces from one picture and landmarks, as talking heads and lip-sync are made."""
+
+    def __call__(self, still: Pixels, own: Points, frames: Pixels, points: Points, *, lower: bool) -> Pixels:
+        """The frames with their faces drawn anew.
+
+        Args:
+            still: (H, W, 3), what the face looks like.
+            own: (468, 2), its landmarks.
+            frames: (T, H, W, 3), what surrounds the faces.
+            points: (T, 468, 2), what the faces are to show.
+            lower: whether only what lies below the nose is drawn, or the whole picture.
+
+        Returns:
+            (T, H, W, 3); outside the net's square the frames as they were.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Generators:
+    """Nets of our own that forge; without any, resamplers and splines take their place."""
+
+    nets: tuple[Resynth, ...] = ()
+    redraws: tuple[Redraw, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +57,7 @@ class Scene:
     "(M, H', W', 3) frames of another person."
     donor_points: Points | None = None
     "(M, 468, 2)."
-    nets: tuple[Resynth, ...] = field(default=())
+    generators: Generators = field(default=Generators())
 
     def __post_init__(self) -> None:
         if self.whole.ndim != 4 or self.points.shape[:1] != self.whole.shape[:1]:
@@ -39,6 +66,16 @@ class Scene:
         if not 0 <= self.start <= self.start + self.length <= len(self.whole):
             msg = f"no such window: {self.start = }, {self.length = }, {len(self.whole) = }"
             raise ValueError(msg)
+
+    @property
+    def nets(self) -> tuple[Resynth, ...]:
+        """What paints faces again."""
+        return self.generators.nets
+
+    @property
+    def redraws(self) -> tuple[Redraw, ...]:
+        """What draws faces from landmarks."""
+        return self.generators.redraws
 
     @property
     def clip(self) -> Pixels:

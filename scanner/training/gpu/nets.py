@@ -230,18 +230,20 @@ class Zoo:
     denoisers: list[Denoiser] = field(default_factory=list)
 
 
-def open_zoo(folder: Path, people: list[str], device: torch.device) -> Zoo:
-    """What keepers have left in `folder`."""
+def open_zoo(folder: Path, people: list[str], device: torch.device, *, swapper: bool = True) -> Zoo:
+    """What keepers have left in `folder`; a swapper wants the people whom it was trained on."""
     zoo = Zoo(people=people)
     for path in sorted(folder.glob("*.pt")):
         told = torch.load(path, weights_only=True, map_location=device)
+        if "kind" not in told:
+            continue  # weights alone, of the zoo of the CPU
         if told["kind"] == "painter":
             zoo.painters.append(_ready(Painter(Recipe(**told["recipe"])), told["state"], device))
         elif told["kind"] == "renderer":
             zoo.renderers.append(_ready(Renderer(RendererRecipe(**told["recipe"])), told["state"], device))
         elif told["kind"] == "denoiser":
             zoo.denoisers.append(_ready(Denoiser(DenoiserRecipe(**told["recipe"])), told["state"], device))
-        else:
+        elif swapper:
             zoo.swapper = _ready(Swapper(len(people)), told["state"], device)
     return zoo
 
