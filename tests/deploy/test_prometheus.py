@@ -61,6 +61,17 @@ def test_rules_and_panels_ask_only_for_what_is_exported(exported) -> None:
     assert asked - exported == set()
 
 
+def test_rules_and_readme_name_log_events_that_are_written() -> None:
+    sources = "".join(path.read_text("utf-8") for path in (DEPLOY.parent / "scanner").rglob("*.py"))
+    written = set(re.findall(r"""\b_?log\.\w+\(\s*"(\w+)""", sources))
+    actions = re.findall(r"action: (.*)", (DEPLOY / "prometheus" / "rules.yml").read_text("utf-8"))
+    # A word with an underscore that is neither a setting (after a dot) nor a metric.
+    named = {word for action in actions for word in re.findall(r"(?<![\w.])(?!scanner_)[a-z]+_\w+", action)}
+    named |= set(re.findall(r"`(\w+)` in the log", (DEPLOY.parent / "README.md").read_text("utf-8")))
+    assert {"partition_stuck", "waiting_for_broker"} <= named
+    assert named - written == set()
+
+
 def worked(registry: CollectorRegistry) -> tuple[Metrics, ReplayMetrics]:
     """Metrics of a worker and a replay that have met everything."""
     metrics = Metrics(registry)
@@ -91,7 +102,7 @@ def toil(metrics: Metrics, replay: ReplayMetrics) -> None:
     metrics.alerted("raised")
     metrics.committed(0.3)
     metrics.behind(3, 0.3)
-    metrics.stuck("refetch")
+    metrics.stuck("report")
 
 
 @pytest.fixture(scope="module")
