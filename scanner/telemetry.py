@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
@@ -25,9 +25,11 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from scanner.core.types import Reason, Verdict
+from scanner.core.types import Edge, Label, Reason, Verdict
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+REMEDIES = ("report", "seek", "rejoin", "end")
+"""what is tried on a partition that stands still"""
 
 
 class Metrics:
@@ -77,6 +79,9 @@ class Metrics:
         self._assigned = Gauge("scanner_partitions_assigned", "Partitions this worker owns.", registry=registry)
         self._registry = registry
         self.pulse = Pulse()
+        _from_zero(self._segments, [*(label.value for label in Label), "dead_letter"])
+        _from_zero(self._alerts, [edge.value for edge in Edge])
+        _from_zero(self._stuck, REMEDIES)
 
     @classmethod
     def private(cls) -> Metrics:
@@ -158,6 +163,12 @@ class Metrics:
             yield
         finally:
             self._stage.labels(name).observe(monotonic() - began)
+
+
+def _from_zero(counter: Counter, values: Iterable[str]) -> None:
+    """Begins the series: of one that first appears at 1, Prometheus's increase() is 0, and its alert stays silent."""
+    for value in values:
+        counter.labels(value)
 
 
 class IngestMetrics:

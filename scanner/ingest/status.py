@@ -56,6 +56,7 @@ class Status:
         self._broker_up: bool | None = None
 
     def add(self, name: str, address: str) -> SourceStatus:
+        self._metrics.lost(name, 0)  # a first loss is no increase() of a series that was not there before
         with self._lock:
             before = self._sources.get(name)
             status = self._sources[name] = SourceStatus(name, address)

@@ -12,8 +12,10 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 
-from scanner.core.types import Label, Mode, ModelRef, Provenance, Reason, Tally, Timing, Verdict
-from scanner.telemetry import Metrics, Pulse, ReplayMetrics, serve_metrics, set_up_logs
+from scanner.core.types import Edge, Label, Mode, ModelRef, Provenance, Reason, Tally, Timing, Verdict
+from scanner.ingest.status import Status
+from scanner.telemetry import REMEDIES, IngestMetrics, Metrics, Pulse, ReplayMetrics, serve_metrics, set_up_logs
+from scanner.worker.watchdog import Remedy
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +61,30 @@ def test_a_verdict_is_counted_with_its_frames_and_stages() -> None:
     assert value(registry, "scanner_frames_total", fate="damaged") == 1
     assert value(registry, "scanner_stage_seconds_sum", stage="observe") == 0.041
     assert value(registry, "scanner_abstentions_total", reason="no_face") is None
+
+
+def test_what_alerts_ask_for_is_there_before_it_first_happens() -> None:
+    registry = CollectorRegistry()
+    Metrics(registry)
+    outcomes = [*(label.value for label in Label), "dead_letter"]
+    assert [value(registry, "scanner_segments_total", outcome=outcome) for outcome in outcomes] == [0] * len(outcomes)
+    assert [value(registry, "scanner_alerts_total", edge=edge.value) for edge in Edge] == [0, 0]
+    remedies = [remedy.name.lower() for remedy in Remedy]
+    assert [value(registry, "scanner_partitions_stuck_total", remedy=remedy) for remedy in remedies] == [0] * 4
+
+
+def test_remedies_are_those_of_the_watchdog() -> None:
+    assert [remedy.name.lower() for remedy in Remedy] == list(REMEDIES)
+
+
+def test_a_source_that_was_added_has_lost_nothing_until_it_loses_something() -> None:
+    registry = CollectorRegistry()
+    status = Status(IngestMetrics(registry))
+    status.add("studio", "rtmp://studio")
+    assert value(registry, "scanner_ingest_lost_total", source="studio") == 0
+    status.lost("studio", 2)
+    status.add("studio", "rtmp://elsewhere")
+    assert value(registry, "scanner_ingest_lost_total", source="studio") == 2
 
 
 def test_abstentions_are_counted_by_reason() -> None:
