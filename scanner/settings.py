@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
@@ -40,7 +40,7 @@ Seconds = Annotated[float | None, BeforeValidator(_unless_empty)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Scan(Section):
@@ -277,7 +277,16 @@ def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Se
         place = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             raise SettingsError(f"no such setting: {place}; `scanner config show` lists all") from error
-        raise SettingsError(f"setting {place}: {first['msg']} (got {first.get('input')!r:.80})") from error
+        got = f" (got {first['input']!r:.80})" if _may_be_shown(first["loc"]) else ""
+        raise SettingsError(f"setting {place}: {first['msg']}{got}") from error
+
+
+def _may_be_shown(place: Sequence[str | int]) -> bool:
+    """Whether what was given there is no secret. Where a section should be, anything may stand, secrets in it too."""
+    if len(place) < 2 or place[0] not in Settings.model_fields:
+        return False
+    field = type(Settings.model_fields[str(place[0])].default).model_fields[str(place[1])]
+    return SecretStr not in (field.annotation, *get_args(field.annotation))
 
 
 def origins(

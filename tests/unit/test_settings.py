@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from traceback import format_exception
+
 import pytest
 
 from scanner.core.errors import SettingsError
-from scanner.settings import load, origins
+from scanner.settings import Settings, load, origins
 
 
 @pytest.fixture(autouse=True)
@@ -86,3 +88,46 @@ def test_every_setting_says_what_it_is_for_and_hides_secrets() -> None:
     for name, value, _, meaning in origins(chosen):
         assert meaning.endswith("."), name
         assert "hush" not in str(value)
+
+
+SECRETS = [
+    f"{section}.{name}"
+    for section, part in Settings()
+    for name, field in type(part).model_fields.items()
+    if "SecretStr" in str(field.annotation)
+]
+
+
+def test_there_are_secrets() -> None:
+    assert SECRETS == ["kafka.password", "oidc.client_secret", "ingest.api_token"]
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("value", ["7", '["hunter2"]', '{value = "hunter2"}', "2024-01-01"])
+def test_a_wrong_secret_is_named_and_never_shown(tmp_path, name, value) -> None:
+    section, _, setting = name.partition(".")
+    with pytest.raises(SettingsError, match=name) as caught:
+        load(written(tmp_path, f"[{section}]\n{setting} = {value}\n"))
+    assert "got" not in str(caught.value)
+    assert "hunter2" not in "".join(format_exception(caught.value)), "neither there nor in what it came from"
+
+
+def test_a_secret_in_the_environment_that_is_too_short_is_not_shown(monkeypatch) -> None:
+    monkeypatch.setenv("SCANNER_INGEST__API_TOKEN", "hunter2")
+    with pytest.raises(SettingsError, match=r"ingest\.api_token.*16") as caught:
+        load()
+    assert "hunter2" not in "".join(format_exception(caught.value))
+
+
+@pytest.mark.parametrize("text", ['[[kafka]]\npassword = "hunter2"\n', 'kafka = "hunter2"\n'])
+def test_what_stands_in_place_of_a_section_is_not_shown(tmp_path, text) -> None:
+    with pytest.raises(SettingsError, match="setting kafka: ") as caught:
+        load(written(tmp_path, text))
+    assert "hunter2" not in "".join(format_exception(caught.value))
+
+
+def test_a_wrong_value_that_is_no_secret_is_shown(tmp_path) -> None:
+    with pytest.raises(SettingsError, match=r"scan\.cells.*\(got -1\)"):
+        load(written(tmp_path, "[scan]\ncells = -1\n"))
+    with pytest.raises(SettingsError, match=r"kafka\.bootstrap_servers\.1.*\(got 7\)"):
+        load(written(tmp_path, '[kafka]\nbootstrap_servers = ["one:9092", 7]\n'))
