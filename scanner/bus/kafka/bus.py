@@ -9,7 +9,7 @@ from typing import Any
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 from kafka.protocol.consumer import IsolationLevel, OffsetSpec
 
 from scanner.bus.kafka.clients import made
@@ -120,9 +120,10 @@ class KafkaBus:
         self._places([topic])
 
     def _places(self, topics: Sequence[str]) -> list[TopicPartition]:
-        """Every partition. Raises TopicMissingError."""
+        """Every partition. Raises TopicMissingError; BrokerRefusedError where the broker will not tell."""
         with self._admin(f"look up {', '.join(topics)}") as admin:
-            found = {topic["name"]: topic for topic in admin.describe_topics(list(topics)) if not topic["error_code"]}
+            told = {topic["name"]: topic for topic in admin.describe_topics(list(topics))}
+        found = {name: topic for name, topic in told.items() if not _missing(topic)}
         if missing := sorted(set(topics) - found.keys()):
             raise TopicMissingError(f"no such topic: {', '.join(missing)}; run `scanner topics create`")
         return [
@@ -139,6 +140,14 @@ class KafkaBus:
     def _hint(self) -> str:
         # The broker's word on a wrong password is lost: kafka-python 3.0.12 drops what comes just before the end.
         return " (are username and password right?)" if self._config.sasl_mechanism else ""
+
+
+def _missing(topic: Mapping[str, Any]) -> bool:
+    """Whether the broker knows no such topic. Raises ScannerError where it will not describe it."""
+    code = topic["error_code"]
+    if code not in {0, UnknownTopicOrPartitionError.errno}:
+        raise translated(for_code(code)(), f"look up {topic['name']}")
+    return bool(code)
 
 
 def _options(plan: TopicPlan) -> dict[str, object]:

@@ -37,7 +37,8 @@ def ours(doing: str) -> Iterator[None]:
 
 def translated(error: Exception, doing: str) -> ScannerError:
     name = type(error).__name__
-    said = f"could not {doing}: {name}: {str(error).removeprefix(f'{name}: ')}"
+    told = str(error).removeprefix(f"[Error {getattr(error, 'errno', None)}] ").removeprefix(name).removeprefix(": ")
+    said = ": ".join(filter(None, (f"could not {doing}", name, told)))
     if isinstance(error, foreign.FencedInstanceIdError):
         return BrokerRefusedError(f"{said}; another process uses the same instance name")
     if isinstance(error, _GROUP_WENT_ON):
