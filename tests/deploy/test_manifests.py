@@ -141,6 +141,15 @@ def test_no_more_workers_are_asked_for_than_there_are_partitions() -> None:
     assert scaled["spec"]["scaleTargetRef"]["name"] in {each["metadata"]["name"] for each in of_kind("Deployment")}
 
 
+def test_a_rolling_update_waits_for_no_worker_that_would_find_no_partition() -> None:
+    (worker,) = [each for each in of_kind("Deployment") if each["metadata"]["name"] == "scanner-worker"]
+    (scaled,) = of_kind("ScaledObject")
+    rolling = worker["spec"]["strategy"]["rollingUpdate"]
+    most = scaled["spec"]["maxReplicaCount"] + rolling["maxSurge"]
+    assert most <= load().topics.partitions, "/readyz says no to whoever owns nothing, and the update would never end"
+    assert rolling["maxUnavailable"] > 0
+
+
 def test_topics_are_those_that_the_command_creates() -> None:
     told = {each["metadata"]["name"]: each["spec"] for each in of_kind("KafkaTopic", K8S / "strimzi")}
     plans = topic_plans(load())
