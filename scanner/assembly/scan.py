@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scanner.assembly.bus import largest_record, media_store, topics_of
+from scanner.assembly.cores import core_count
 from scanner.core.clips import Pace
 from scanner.core.errors import SettingsError
 from scanner.core.policy import Policy
@@ -60,11 +61,6 @@ class Assembled:
     model: OnnxModel
     device: Device
     cell_count: int
-
-
-def core_count() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

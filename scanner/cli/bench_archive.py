@@ -35,7 +35,7 @@ def archive(
 
     Exit code 1 when two runs differ in a byte of a verdict other than its times and the offset of its segment.
     """
-    from scanner.assembly.scan import core_count
+    from scanner.assembly.cores import core_count
     from scanner.bench.archive import decoding_alone, run_archive, unlike
     from scanner.bench.group import on_kafka
     from scanner.cli.publish import streams_of

@@ -76,7 +76,7 @@ def _best(search: Search, models: list[str], devices: list[str], as_json: bool) 
     """Tries every candidate, telling of each; exits when none fits."""
     from dataclasses import asdict
 
-    from scanner.assembly.scan import core_count
+    from scanner.assembly.cores import core_count
 
     for trial in search.trials(core_count(), models, devices):
         if wants_json(as_json):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from scanner.assembly.cores import core_count
 from scanner.assembly.scan import Assembled, assembled, mode_of, policy_of, scan_input
 from scanner.cli.common import complain, errors
 from scanner.cli.replay_page import write_summary
@@ -153,7 +153,6 @@ def _total(done: Sequence[Done], before: set[str], wanted: int, took_s: float, *
     new = [one for one in done if one.stream_id not in before]
     scanned = [one for one in new if not one.cached]
     hours = sum(one.duration_ms for one in scanned) / 3_600_000
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     rate = hours / (took_s / 3600) if took_s else 0.0
     return {
         "type": "replayed",
@@ -166,7 +165,7 @@ def _total(done: Sequence[Done], before: set[str], wanted: int, took_s: float, *
         "labels": dict(Counter(one.label or "no_verdict" for one in done)),
         "seconds": round(took_s, 1),
         "video_hours_per_hour": round(rate, 2),
-        "video_hours_per_hour_and_core": round(rate / cores, 2),
+        "video_hours_per_hour_and_core": round(rate / core_count(), 2),
         "stopped": stopped,
     }
 

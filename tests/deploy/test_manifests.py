@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -34,6 +35,24 @@ def documents(folder: Path) -> list[dict[str, Any]]:
 
 def of_kind(kind: str, folder: Path = K8S / "base") -> list[dict[str, Any]]:
     return [each for each in documents(folder) if each["kind"] == kind]
+
+
+def variables(container: dict[str, Any]) -> dict[str, str]:
+    """What a container alone is told: a value, or its CPU request, which Kubernetes rounds up to whole cores."""
+    told = {}
+    for entry in container.get("env", []):
+        if "valueFrom" in entry:
+            assert entry["valueFrom"] == {"resourceFieldRef": {"resource": "requests.cpu"}}
+        told[entry["name"]] = entry.get("value") or str(cores(container["resources"]["requests"]["cpu"]))
+    return told
+
+
+def cores(quantity: str) -> int:
+    return math.ceil(float(quantity.removesuffix("m")) / (1000 if quantity.endswith("m") else 1))
+
+
+def mebibytes(quantity: str) -> int:
+    return int(quantity[:-2]) * {"Mi": 1, "Gi": 1024}[quantity[-2:]]
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +117,17 @@ def test_kustomize_builds(name) -> None:
     assert done.returncode == 0, done.stderr
     if name == "gpu":
         assert "nvidia.com/gpu: 1" in done.stdout
+        (worker,) = [
+            each
+            for each in yaml.safe_load_all(done.stdout)
+            if each["metadata"]["name"] == "scanner-worker" and each["kind"] == "Deployment"
+        ]
+        (container,) = worker["spec"]["template"]["spec"]["containers"]
+        assert variables(container).keys() == {
+            "SCANNER_SCAN__CELLS",
+            "SCANNER_SCAN__SCORE_THREADS",
+            "SCANNER_SCAN__DEVICE",
+        }
 
 
 def test_settings_that_are_given_exist(monkeypatch) -> None:
@@ -105,7 +135,7 @@ def test_settings_that_are_given_exist(monkeypatch) -> None:
     given = dict(config["data"])
     for each in of_kind("Deployment"):
         for container in each["spec"]["template"]["spec"]["containers"]:
-            given |= {entry["name"]: entry["value"] for entry in container.get("env", [])}
+            given |= variables(container)
     for service in COMPOSE["services"].values():
         given |= {name: str(value) for name, value in service.get("environment", {}).items() if "SCANNER_" in name}
     given |= dict(re.findall(r"(SCANNER_\w+)=(\S+)", (DEPLOY / "Dockerfile").read_text("utf-8")))
@@ -148,6 +178,17 @@ def test_a_rolling_update_waits_for_no_worker_that_would_find_no_partition() -> 
     most = scaled["spec"]["maxReplicaCount"] + rolling["maxSurge"]
     assert most <= load().topics.partitions, "/readyz says no to whoever owns nothing, and the update would never end"
     assert rolling["maxUnavailable"] > 0
+
+
+def test_a_worker_starts_as_many_cells_as_it_asks_for_cores_and_as_fit_its_memory(monkeypatch) -> None:
+    (worker,) = [each for each in of_kind("Deployment") if each["metadata"]["name"] == "scanner-worker"]
+    (container,) = worker["spec"]["template"]["spec"]["containers"]
+    for name, value in variables(container).items():
+        monkeypatch.setenv(name, value)
+    chosen, resources = load(), container["resources"]
+    assert chosen.scan.cells == chosen.scan.score_threads == cores(resources["requests"]["cpu"]) > 0
+    most_mib = (chosen.scan.cells + 1) * chosen.cell.memory_mib + chosen.worker.pending_mib  # a spare cell waits
+    assert most_mib + 1024 <= mebibytes(resources["limits"]["memory"]), "and a gibibyte for the worker itself"
 
 
 def test_topics_are_those_that_the_command_creates() -> None:
