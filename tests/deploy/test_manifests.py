@@ -83,6 +83,7 @@ def test_kubernetes_takes_every_manifest_of_its_own_kinds() -> None:
         ("ScaledObject", "base"),
         ("TriggerAuthentication", "base"),
         ("PodMonitor", "base"),
+        ("PrometheusRule", "base"),
         ("KafkaTopic", "strimzi"),
         ("KafkaUser", "strimzi"),
     ],
@@ -202,6 +203,11 @@ def test_topics_are_those_that_the_command_creates() -> None:
         assert config.get("cleanup.policy", "delete") == ("compact" if plan.compacted else "delete")
         assert config.get("retention.ms") == plan.retention_ms
         assert config.get("segment.ms") == plan.segment_ms
+
+
+def test_a_cluster_has_the_alerts_that_prometheus_has_elsewhere() -> None:
+    (rules,) = of_kind("PrometheusRule")
+    assert rules["spec"] == yaml.safe_load((DEPLOY / "prometheus" / "rules.yml").read_text("utf-8"))
 
 
 def test_users_have_the_least_rights_of_their_role() -> None:

@@ -26,6 +26,7 @@ KINDS = {
     keda.ScaledObject: "cloudcoil.models.keda",
     keda.TriggerAuthentication: "cloudcoil.models.keda",
     operator.PodMonitor: "cloudcoil.models.prometheus_operator",
+    operator.PrometheusRule: "cloudcoil.models.prometheus_operator",
 }
 
 
