@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from scanner.core.types import Edge, Label, Mode, ModelRef, Provenance, Reason, Tally, Timing, Verdict
 from scanner.ingest.status import Status
-from scanner.telemetry import REMEDIES, IngestMetrics, Metrics, Pulse, ReplayMetrics, serve_metrics, set_up_logs
+from scanner.telemetry import IngestMetrics, Metrics, Pulse, ReplayMetrics, serve_metrics, set_up_logs
+from scanner.telemetry.worker import REMEDIES
 from scanner.worker.watchdog import Remedy
 
 
@@ -157,7 +158,7 @@ def test_probes_tell_progress_and_readiness_and_nothing_of_the_broker() -> None:
 def test_a_loop_that_does_not_turn_is_not_alive(monkeypatch) -> None:
     pulse = Pulse(patience_s=60)
     now = monotonic()
-    monkeypatch.setattr("scanner.telemetry.monotonic", lambda: now + 61)
+    monkeypatch.setattr("scanner.telemetry.pulse.monotonic", lambda: now + 61)
     assert not pulse.alive
     pulse.turn()
     assert pulse.alive

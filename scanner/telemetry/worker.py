@@ -1,31 +1,17 @@
-"""What runs tell: one class of metrics, one set-up of logs."""
+"""What a worker counts."""
 
 from __future__ import annotations
 
-import logging
-import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
-from typing import Literal
 
-import structlog
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    REGISTRY,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    Metric,
-    generate_latest,
-)
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, Metric
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 from scanner.core.types import Edge, Label, Reason, Verdict
+from scanner.telemetry.pulse import Pulse
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 REMEDIES = ("report", "seek", "rejoin", "end")
@@ -33,7 +19,7 @@ REMEDIES = ("report", "seek", "rejoin", "end")
 
 
 class Metrics:
-    """Every metric of the product; base units, few labels, one verb each."""
+    """Every metric of a worker; base units, few labels, one verb each."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self._segments = Counter(
@@ -171,71 +157,6 @@ def _from_zero(counter: Counter, values: Iterable[str]) -> None:
         counter.labels(value)
 
 
-class IngestMetrics:
-    """What ingestion counts; one verb each. Sources are named: an operator has hundreds, not millions."""
-
-    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
-        source = ["source"]
-        self._segments = Counter("scanner_ingest_segments", "Segments made durable.", source, registry=registry)
-        self._lost = Counter("scanner_ingest_lost", "Segments known to be lost.", source, registry=registry)
-        self._reconnects = Counter("scanner_ingest_reconnects", "Connections that ended.", source, registry=registry)
-        self._live = Gauge("scanner_ingest_live", "1 while segments come from the source.", source, registry=registry)
-        self._spool = Gauge("scanner_ingest_spool_bytes", "Waiting on disk for the broker.", registry=registry)
-        self._broker = Gauge("scanner_ingest_broker_up", "1 while the broker takes segments.", registry=registry)
-
-    def published(self, source: str, count: int) -> None:
-        self._segments.labels(source).inc(count)
-
-    def lost(self, source: str, count: int) -> None:
-        self._lost.labels(source).inc(count)
-
-    def reconnecting(self, source: str) -> None:
-        self._reconnects.labels(source).inc()
-
-    def live(self, source: str, *, up: bool) -> None:
-        self._live.labels(source).set(up)
-
-    def spooled(self, byte_count: int) -> None:
-        self._spool.set(byte_count)
-
-    def broker(self, *, up: bool) -> None:
-        self._broker.set(up)
-
-
-class ReplayMetrics:
-    """What a replay of archives counts; one verb each."""
-
-    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
-        self._files = Counter(
-            "scanner_replay_files",
-            "Files done, by label; no_verdict where there is none.",
-            ["label"],
-            registry=registry,
-        )
-        self._failed = Counter("scanner_replay_files_failed", "Files with something unreadable.", registry=registry)
-        self._cached = Counter("scanner_replay_files_cached", "Files known from before.", registry=registry)
-        self._video = Counter("scanner_replay_video_seconds", "Video scanned, of its own time.", registry=registry)
-        self._read = Counter("scanner_replay_read_bytes", "Bytes of the files done.", registry=registry)
-        self._left = Gauge("scanner_replay_files_left", "Files still to be done.", registry=registry)
-
-    def planned(self, files: int) -> None:
-        self._left.set(files)
-
-    def done(self, label: str | None, *, video_s: float, size: int, failed: bool, cached: bool) -> None:
-        """One file.
-
-        Args:
-            video_s: its length.
-            size: bytes.
-        """
-        self._files.labels(label or "no_verdict").inc()
-        self._failed.inc(failed)
-        self._cached.inc(cached)
-        self._video.inc(0.0 if cached else video_s)
-        self._read.inc(size)
-        self._left.dec()
-
-
 class _Asked(Collector):
     """A counter that lives elsewhere."""
 
@@ -258,88 +179,3 @@ class _Libraries(Collector):
         for library, seconds in self._ask().items():
             family.add_metric([library], seconds)
         yield family
-
-
-class Pulse:
-    """Whether a worker moves and may be given work. It never speaks of the broker's health: restarting a worker does
-    not mend a broker."""
-
-    def __init__(self, patience_s: float = 120.0) -> None:
-        """
-        Args:
-            patience_s: how long one turn of the loop may take; a commit or a rebalance may wait for the broker.
-        """
-        self.warm = False
-        """the model has scored its first batch"""
-        self.partitions = 0
-        self._patience_s = patience_s
-        self._turned_s = monotonic()
-
-    def turn(self) -> None:
-        """The loop went round once more."""
-        self._turned_s = monotonic()
-
-    @property
-    def still_s(self) -> float:
-        """How long the loop has not gone round."""
-        return monotonic() - self._turned_s
-
-    @property
-    def alive(self) -> bool:
-        return self.still_s < self._patience_s
-
-    @property
-    def ready(self) -> bool:
-        return self.alive and self.warm and self.partitions > 0
-
-
-def serve_metrics(port: int, pulse: Pulse | None = None, registry: CollectorRegistry = REGISTRY) -> int:
-    """Serves /metrics, /livez and /readyz on all addresses until the process ends; the port it took."""
-    server = ThreadingHTTPServer(("", port), _handler(pulse, registry))
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    return server.server_port
-
-
-def _handler(pulse: Pulse | None, registry: CollectorRegistry) -> type[BaseHTTPRequestHandler]:
-    def answer(path: str) -> tuple[int, bytes]:
-        if path == "/metrics":
-            return 200, generate_latest(registry)
-        if path == "/livez":
-            return 200 if pulse is None or pulse.alive else 503, b""
-        if path == "/readyz":
-            return 200 if pulse is None or pulse.ready else 503, b""
-        return 404, b""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, body = answer(self.path.partition("?")[0])
-            self.send_response(status)
-            self.send_header("Content-Type", CONTENT_TYPE_LATEST)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """A scrape every few seconds is no news."""
-
-    return Handler
-
-
-def set_up_logs(level: str, form: Literal["auto", "console", "json"]) -> None:
-    """Events to stderr: for people on a terminal, as JSON lines elsewhere."""
-    console = form == "console" or (form == "auto" and sys.stderr.isatty())
-    renderer = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=False,
-    )
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
