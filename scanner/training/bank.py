@@ -27,6 +27,7 @@ from scanner.training.cut import cut_mask, square_of
 from scanner.training.data import Kind, Role, Source, read_corpus, roles
 from scanner.training.forge import MOVING, SHARES, Scene, draw_family, forge
 from scanner.training.forge.layers import Generators, Pixels, Points
+from scanner.training.forge.warp import lay
 from scanner.training.nuisance import (
     Nuisance,
     draw_nuisance,
@@ -85,11 +86,7 @@ def squared(footage: Footage, chosen: list[int]) -> tuple[Pixels, Points, Points
         scale = min(SIDE_PX / (FACE_SHARE * max(x1 - x0, y1 - y0)), 1.3)
         shift = np.array([SIDE_PX / 2 - scale * (x0 + x1) / 2, SIDE_PX / 2 - scale * (y0 + y1) / 2])
         matrix = np.column_stack([scale * np.eye(2), shift])
-        picture = footage.frames[t]
-        if scale < 1:
-            picture = cv2.GaussianBlur(picture, (0, 0), 0.45 * (1 / scale - 1) + 1e-3)
-        size = (SIDE_PX, SIDE_PX)
-        out.append(cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE))
+        out.append(lay(footage.frames[t], matrix, (SIDE_PX, SIDE_PX), cv2.BORDER_REPLICATE))
         points.append(footage.points[t] * scale + shift)
         boxes.append((footage.boxes[t].reshape(2, 2) * scale + shift).ravel())
     return np.stack(out).astype(np.uint8), np.asarray(points, np.float32), np.asarray(boxes, np.float32)
@@ -197,7 +194,7 @@ class Bank:
             square,
             self._cells,
         )
-        return FramePair(np.stack([real, fake])[:, None], mask, made.frames, family, masked=True)
+        return FramePair(np.stack([real, fake])[:, None], mask, made.frames, made.family, masked=True)
 
     def _true_pair(self, rng: Generator) -> FramePair:
         real, fake = self._real(rng, 0.6), self._entry(int(rng.choice(self._fakes)))

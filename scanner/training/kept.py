@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scanner.training.forge.layers import Generators, Pixels, Points
+from scanner.training.forge.warp import lay
 from scanner.training.gpu.denoiser import RENEWED, Denoiser, fields, renew
 from scanner.training.gpu.geometry import KEPT
 from scanner.training.gpu.nets import Renderer, hole, order
@@ -91,9 +92,7 @@ def _marks(points: Points, place: NDArray[np.float64]) -> Tensor:
 
 
 def _laid(picture: Pixels, place: NDArray[np.float64]) -> Pixels:
-    flags = cv2.INTER_AREA if place[0, 0] < 1 else cv2.INTER_CUBIC
-    out = cv2.warpAffine(picture, place, (CANVAS, CANVAS), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(out, np.uint8)
+    return lay(picture, place, (CANVAS, CANVAS), cv2.BORDER_REPLICATE)
 
 
 def _returned(frame: Pixels, made: Pixels, place: NDArray[np.float64]) -> Pixels:

@@ -107,7 +107,7 @@ def _changed(
     if rng.random() < 0.5:
         clips = _relit(clips, rng)
     if rng.random() < 0.15:
-        clips = _occluded(clips, rng)
+        clips, mask = _occluded(clips, mask, rng)
     return clips, mask
 
 
@@ -118,13 +118,18 @@ def _relit(clips: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
     return np.asarray(cv2.LUT(clips.reshape(-1, clips.shape[-2], 3), table[None]), np.uint8).reshape(clips.shape)
 
 
-def _occluded(clips: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
-    side = clips.shape[2]
+def _occluded(
+    clips: NDArray[np.uint8], mask: NDArray[np.uint8], rng: Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A patch of one colour over both clips; cells of the mask that lie under it whole are forged no more."""
+    side, cell = clips.shape[2], clips.shape[2] // mask.shape[-1]
     height, width = rng.integers(side // 8, side // 3, 2)
     y, x = rng.integers(0, side - height), rng.integers(0, side - width)
     out = clips.copy()
     out[:, :, y : y + height, x : x + width] = rng.integers(0, 256, 3)
-    return out
+    seen = mask.copy()
+    seen[:, -(-y // cell) : (y + height) // cell, -(-x // cell) : (x + width) // cell] = 0
+    return out, seen
 
 
 def _joined(rows: list[Row]) -> Batch:

@@ -32,7 +32,7 @@ from scanner.training.nuisance import (
     transmit,
 )
 from scanner.training.sources import Footage, animate, load
-from scanner.training.spectra import EVEN_SHARE, evened_pictures
+from scanner.training.spectra import EVEN_SHARE, evened_apart, evened_pictures
 
 CELLS = 20  # M: cells a side of the mask, the model's stride-8 map at 160 px
 PAIRS = 32  # in a shard
@@ -101,10 +101,11 @@ class Packer:
         if rng.random() < EVEN_SHARE:
             box = footage.boxes[start + length // 2]
             filmed, forged = evened_pictures(filmed, forged, made.mask, box, sharpen=rng.random() < 0.5)
-        real, square = self._cut(filmed, footage.boxes[window], draw, jitter)
-        fake, _ = self._cut(forged, footage.boxes[window], draw, jitter)
+        places = footage.places[window]
+        real, square = self._sent(_shown(filmed, places, draw), places, draw, jitter)
+        fake, _ = self._sent(_shown(forged, places, draw), places, draw, jitter)
         mask = cut_mask(shown_mask(made.mask, footage.face_px, draw), square, CELLS)
-        return Pair(np.stack([real, fake]), mask, made.frames, family, True, source.person)
+        return Pair(np.stack([real, fake]), mask, made.frames, made.family, True, source.person)
 
     def _true_pair(self, rng: Generator) -> Pair | None:
         names = sorted(self._methods)
@@ -116,11 +117,15 @@ class Packer:
         if fake is None or real is None or len(fake.frames) < self._spec.length:
             return None
         draw = draw_nuisance(rng, min(fake.face_px, real.face_px), self._spec.length)
-        jitter, cuts = _draw_jitter(rng), []
-        for footage in (real, fake):
-            start = int(rng.integers(0, len(footage.frames) - self._spec.length + 1))
-            window = slice(start, start + self._spec.length)
-            cuts.append(self._cut(footage.frames[window], footage.boxes[window], draw, jitter)[0])
+        jitter, length = _draw_jitter(rng), self._spec.length
+        starts = [int(rng.integers(0, len(footage.frames) - length + 1)) for footage in (real, fake)]
+        windows = [slice(start, start + length) for start in starts]
+        places = [f.places[window] for f, window in zip((real, fake), windows, strict=True)]
+        clips = [_shown(f.frames[w], p, draw) for f, w, p in zip((real, fake), windows, places, strict=True)]
+        if rng.random() < EVEN_SHARE:
+            middles = places[0][length // 2], places[1][length // 2]
+            clips = list(evened_apart(clips[0], clips[1], middles, sharpen=rng.random() < 0.5))
+        cuts = [self._sent(clip, place, draw, jitter)[0] for clip, place in zip(clips, places, strict=True)]
         mask = np.zeros((self._spec.length, CELLS, CELLS), np.uint8)
         ones = np.ones(self._spec.length, np.float32)
         return Pair(np.stack(cuts), mask, ones, "X", False, source.person, source.method)
@@ -138,15 +143,19 @@ class Packer:
         short = footage is not None and len(footage.frames) < self._spec.length
         return source, None if short else footage
 
-    def _cut(
-        self, clip: Pixels, boxes: NDArray[np.float32], draw: Nuisance, jitter: NDArray[np.float64]
+    def _sent(
+        self, seen: Pixels, places: NDArray[np.float32], draw: Nuisance, jitter: NDArray[np.float64]
     ) -> tuple[Pixels, tuple[int, int, int]]:
-        height, width = clip.shape[1:3]
-        side = float(np.median(np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])))
-        seen = shown(clip, side, draw)
-        fractions = np.asarray(boxes / np.array([width, height, width, height]), np.float32)
-        square = square_of(fractions, self._spec, seen.shape[1:3], jitter)
+        """The clip as it arrives and is cut, and the square it was cut by."""
+        square = square_of(places, self._spec, seen.shape[1:3], jitter)
         return cut_clip(transmit(seen, draw), square, self._spec), square
+
+
+def _shown(clip: Pixels, places: NDArray[np.float32], draw: Nuisance) -> Pixels:
+    """The clip at the size at which it is shown; a face has the same pixels then, whatever it was filmed at."""
+    height, width = clip.shape[1:3]
+    sides = np.maximum((places[:, 2] - places[:, 0]) * width, (places[:, 3] - places[:, 1]) * height)
+    return shown(clip, float(np.median(sides)), draw)
 
 
 def _grouped(sources: list[Source], *, by_method: bool) -> dict[str, list[Source]]:

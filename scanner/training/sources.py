@@ -33,6 +33,12 @@ class Footage:
     "(N, 468, 2) in pixels; empty (N, 0, 2) for generated material, which is never forged."
 
     @property
+    def places(self) -> Points:
+        """(N, 4) the boxes as fractions of the picture."""
+        height, width = self.frames.shape[1:3]
+        return np.asarray(self.boxes / np.array([width, height, width, height]), np.float32)
+
+    @property
     def face_px(self) -> float:
         """Median longer side of the face box."""
         return float(np.median(np.maximum(self.boxes[:, 2] - self.boxes[:, 0], self.boxes[:, 3] - self.boxes[:, 1])))

@@ -58,15 +58,51 @@ def evened_pictures(
         mask: (T, H, W) in [0, 1].
         box: (4,) of the face in pixels, somewhere in the clip.
     """
-    side = int(min(max(box[2] - box[0], box[3] - box[1], 32), *real.shape[1:3]))
-    limits = real.shape[1] - side, real.shape[2] - side
-    middle = (box[1] + box[3]) / 2, (box[0] + box[2]) / 2
-    y, x = (int(np.clip(m - side / 2, 0, most)) for m, most in zip(middle, limits, strict=True))
-    one, two = (torch.from_numpy(np.ascontiguousarray(c)).permute(0, 3, 1, 2)[None].float() / 255 for c in (real, made))
     where = torch.from_numpy(np.ascontiguousarray(mask, np.float32))[None, :, None]
-    pair = evened(one, two, where, (y, x, side), sharpen=sharpen)
-    out = [np.asarray((clip[0] * 255 + 0.5).to(torch.uint8).permute(0, 2, 3, 1).numpy(), np.uint8) for clip in pair]
-    return out[0], out[1]
+    face = _square(box, int(max(box[2] - box[0], box[3] - box[1], 32)), real)
+    one, two = evened(_tensor(real), _tensor(made), where, face, sharpen=sharpen)
+    return _pixels(one), _pixels(two)
+
+
+def evened_apart(
+    real: Pixels, made: Pixels, places: tuple[NDArray[np.float32], NDArray[np.float32]], *, sharpen: bool
+) -> tuple[Pixels, Pixels]:
+    """A real clip and a generator's output of other people, one of them filtered whole to the other's spectrum.
+
+    Args:
+        real: (T, H, W, 3).
+        made: (T, H', W', 3), its face as large in pixels.
+        places: (4,) each, the faces as fractions of their pictures.
+    """
+    clips = (real, made)
+    boxes = [p * np.tile(np.array(c.shape[2:0:-1], np.float32), 2) for p, c in zip(places, clips, strict=True)]
+    side = int(max(32, *(max(box[2] - box[0], box[3] - box[1]) for box in boxes)))
+    side = min(side, *real.shape[1:3], *made.shape[1:3])
+    powers = []
+    for clip, box in zip(clips, boxes, strict=True):
+        y, x, _ = _square(box, side, clip)
+        powers.append(spectrum(_tensor(clip[:, y : y + side, x : x + side])))
+    gain = (powers[1] / powers[0]).sqrt()
+    if sharpen:
+        return real, _pixels(filtered(_tensor(made), gain.reciprocal().clamp(*_GAIN)))
+    return _pixels(filtered(_tensor(real), gain.clamp(*_GAIN))), made
+
+
+def _square(box: NDArray[np.float32], side: int, clip: Pixels) -> Square:
+    """A square of `side` around a box in pixels, moved and made smaller until it lies inside the clip."""
+    side = min(side, *clip.shape[1:3])
+    middle = (box[1] + box[3]) / 2, (box[0] + box[2]) / 2
+    y, x = (int(np.clip(m - side / 2, 0, most - side)) for m, most in zip(middle, clip.shape[1:3], strict=True))
+    return y, x, side
+
+
+def _tensor(clip: Pixels) -> Tensor:
+    """(T, H, W, 3) → (1, T, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(clip)).permute(0, 3, 1, 2)[None].float() / 255
+
+
+def _pixels(clip: Tensor) -> Pixels:
+    return np.asarray((clip[0] * 255 + 0.5).to(torch.uint8).permute(0, 2, 3, 1).numpy(), np.uint8)
 
 
 def spectrum(faces: Tensor) -> Tensor:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from torch.nn import functional as F
 
 from scanner.training.data import Kind, Role, Source, read_corpus, roles
 from scanner.training.forge.layers import Pixels, Resynth
+from scanner.training.forge.warp import lay
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,11 +247,7 @@ def patch_bank(sources: list[Source], cache: Path, count: int, seed: int = 0) ->
             matrix = np.array(
                 [[scale, 0, PATCH_PX / 2 - scale * centre[0]], [0, scale, PATCH_PX / 2 - scale * centre[1]]]
             )
-            how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-            patch = cv2.warpAffine(
-                footage.frames[t], matrix, (PATCH_PX, PATCH_PX), flags=how, borderMode=cv2.BORDER_REFLECT_101
-            )
-            out.append(np.asarray(patch, np.uint8))
+            out.append(lay(footage.frames[t], matrix, (PATCH_PX, PATCH_PX)))
     return np.stack(out[:count])
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from scanner.training.forge import FAMILIES, draw_family, forge
 from scanner.training.forge.masks import region
-from scanner.training.forge.warp import move, similarity, spline_flow
+from scanner.training.forge.warp import lay, move, similarity, spline_flow
 
 pytestmark = pytest.mark.training
 
@@ -75,3 +77,27 @@ def test_a_still_is_forged_by_nothing_that_moves_and_nothing_is_drawn_without_a_
     drawn = {draw_family(rng, still=True, drawn=False) for _ in range(200)}
     assert drawn == set(FAMILIES) - set("CDG") - set("IR")
     assert {draw_family(rng, still=False, drawn=True) for _ in range(400)} == set(FAMILIES)
+
+
+@pytest.mark.parametrize("length", [1, 16])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_called_forged_is(scene, family, length):
+    scene = replace(scene, length=length)
+    for seed in range(25 if length == 1 else 5):
+        made = forge(family, scene, seed)
+        assert made.mask.any()
+        assert made.frames.any()
+        assert not np.array_equal(made.clip, scene.clip)
+
+
+def test_a_face_that_never_moves_is_forged_by_other_means_than_its_motion(scene):
+    still = np.repeat(scene.points[4:5], len(scene.points), axis=0)
+    made = forge("C", replace(scene, points=still), 0)
+    assert made.family in {"C", "F"}
+    assert made.frames.any()
+
+
+def test_a_picture_that_shrinks_is_smoothed_first():
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    small = lay(noise, np.array([[0.25, 0, 0], [0, 0.25, 0]]), (75, 75))
+    assert small[5:-5, 5:-5].std() < noise.std() / 2

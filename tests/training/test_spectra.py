@@ -9,7 +9,7 @@ import torch
 
 from scanner.training.gpu.steps import smoothed
 from scanner.training.gpu.table import LENGTH
-from scanner.training.spectra import BINS, evened, evened_pictures, filtered, spectrum
+from scanner.training.spectra import BINS, evened, evened_apart, evened_pictures, filtered, spectrum
 
 pytestmark = pytest.mark.training
 FACE = (24, 24, 48)
@@ -66,3 +66,16 @@ def test_a_filter_of_ones_changes_nothing_and_the_mean_always_stays():
     assert torch.allclose(filtered(sharp, torch.ones(2, BINS)), sharp, atol=1e-5)
     calm = 0.4 + 0.1 * sharp
     assert torch.allclose(filtered(calm, torch.full((2, BINS), 0.1)).mean(), calm.mean(), atol=1e-3)
+
+
+@pytest.mark.parametrize("sharpen", [True, False])
+def test_clips_of_other_people_and_sizes_are_evened_by_their_faces(sharpen):
+    rng = np.random.default_rng(0)
+    sharp = rng.integers(40, 216, (2, 100, 140, 3), dtype=np.uint8)
+    soft = np.stack([cv2.GaussianBlur(picture, (0, 0), 0.6) for picture in rng.integers(40, 216, (2, 96, 96, 3), "u1")])
+    places = np.array([0.2, 0.1, 0.7, 0.8], np.float32), np.array([0.1, 0.1, 0.8, 0.9], np.float32)
+    real, made = evened_apart(sharp, soft, places, sharpen=sharpen)
+    assert (real.shape, made.shape) == (sharp.shape, soft.shape)
+    assert np.array_equal(made, soft) is not sharpen
+    fine = [np.diff(clip.astype(float), axis=2).std() for clip in (sharp, soft, real, made)]
+    assert abs(fine[2] - fine[3]) < 0.4 * (fine[0] - fine[1])

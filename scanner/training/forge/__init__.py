@@ -46,6 +46,7 @@ MOVING: Final = frozenset("CDG")
 """Families that need a source that moves."""
 _DRAWN: Final = frozenset("IR")
 """Families that need a net that draws faces; without one D and G take their place."""
+_TRIES: Final = 6
 _FAULTY: Final = frozenset("ADEFI")
 """Families that a quarter of the time also suffer a fault in time."""
 
@@ -65,8 +66,20 @@ def draw_family(rng: Generator, *, still: bool, drawn: bool, shares: Mapping[str
 
 
 def forge(family: str, scene: Scene, seed: int) -> Forged:
-    """The window of `scene` forged by `family`, a key of FAMILIES."""
+    """The window of `scene` forged by `family`, a key of FAMILIES.
+
+    Where a draw left the clip as it was, it is drawn again; where every draw does (a face that never moves cannot be
+    forged by its motion), F takes the family's place and the result says so.
+    """
     rng = np.random.default_rng([seed, ord(family)])
+    for _ in range(_TRIES):
+        made = _forged(family, scene, rng)
+        if made.frames.any() and not np.array_equal(made.clip, scene.clip):
+            return made
+    return _forged("F", scene, rng)
+
+
+def _forged(family: str, scene: Scene, rng: Generator) -> Forged:
     layers = FAMILIES[family](scene, rng)
     if family in _FAULTY and scene.length > 2 and rng.random() < 0.25:
         layers = disturb(layers, scene.track, rng)

@@ -9,7 +9,7 @@ from numpy.random import Generator
 from scanner.training.forge.layers import Layers, Pixels, Scene
 from scanner.training.forge.masks import blur, region
 from scanner.training.forge.paint import draw_tint, match_colour, over_clip, sharpen
-from scanner.training.forge.resynth import draw_renderer, render_all
+from scanner.training.forge.resynth import draw_renderer, render_all, whole_picture
 from scanner.training.forge.warp import CONTROL, STABLE, corners, lay, move, similarity, spline
 from scanner.training.landmarks import EYE_A, EYE_B, iod
 
@@ -73,11 +73,10 @@ def reanimation(scene: Scene, rng: Generator) -> Layers:
     anchors = corners(shape) if rng.random() < 0.7 else np.zeros((0, 2), np.float32)
     source = np.concatenate([face[control], anchors])
     over = np.stack([spline(picture, source, np.concatenate([now[control], anchors]), shape) for now in track])
-    whole_picture = rng.random() < 0.7
-    if whole_picture:
-        over = render_all(scene, over, rng) if rng.random() < 0.8 else over
-        alpha = np.ones(clip.shape[:3], np.float32)
-        return Layers(over, alpha, blur(region("face", track, shape, 0.2), unit * 0.1))
+    if rng.random() < 0.7:
+        unmoved = still < scene.start + scene.length and still >= scene.start
+        over = render_all(scene, over, rng) if unmoved or rng.random() < 0.8 else over
+        return whole_picture(over)
     over = draw_renderer(scene, rng)(over, track)
     hard = region("face", track, shape, rng.uniform(0.0, 0.2))
     over = np.stack([match_colour(o, c, h, 0.7) for o, c, h in zip(over, clip, hard, strict=True)])

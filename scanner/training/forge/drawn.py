@@ -9,7 +9,7 @@ from scanner.training.forge.borrow import borrowed_mouth, near_pose, reanimation
 from scanner.training.forge.layers import Layers, Mask, Pixels, Points, Redraw, Scene
 from scanner.training.forge.masks import blur, region
 from scanner.training.forge.paint import match_colour, over_clip, sharpen
-from scanner.training.forge.resynth import draw_renderer, render_all
+from scanner.training.forge.resynth import draw_renderer, render_all, whole_picture
 from scanner.training.forge.warp import STABLE, move, similarity
 from scanner.training.landmarks import LIPS, LIPS_INNER, iod
 
@@ -26,7 +26,7 @@ def talking_head(scene: Scene, rng: Generator) -> Layers:
     if rng.random() < 0.7:
         over = _finished(over, clip, whole, rng)
         over = render_all(scene, over, rng) if rng.random() < 0.3 else over
-        return Layers(over, whole, blur(region("face", track, shape, 0.2), unit * 0.1))
+        return whole_picture(over)
     hard = region("face", track, shape, rng.uniform(0.0, 0.15))
     over = _finished(over, clip, hard, rng)
     alpha = np.clip(blur(hard, unit * rng.uniform(0.04, 0.12)), 0, 1)

@@ -85,7 +85,7 @@ def _decouple(scene: Scene, rng: Generator) -> Points:
     head = [similarity(face[stable], scene.points[0][stable]) for face in scene.points]
     still = np.stack([move(face, matrix) for face, matrix in zip(scene.points, head, strict=True)])
     window = slice(scene.start, scene.start + scene.length)
-    kind = rng.choice(["bases", "delay", "freeze"])
+    kind = rng.choice(["bases", "delay", "freeze"] if scene.length > 1 else ["bases", "delay"])
     if kind == "bases":
         flat = still.reshape(len(still), -1)
         mean = flat.mean(axis=0)

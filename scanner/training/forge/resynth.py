@@ -15,9 +15,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from scanner.training.forge.layers import Layers, Pixels, Points, Scene
-from scanner.training.forge.masks import blur, region, soften
+from scanner.training.forge.masks import region, soften
 from scanner.training.forge.paint import draw_resampler, draw_tint, over_clip
-from scanner.training.forge.warp import STABLE, similarity
+from scanner.training.forge.warp import STABLE, lay, similarity
 from scanner.training.landmarks import iod
 
 Renderer: TypeAlias = Callable[[Pixels, Points], Pixels]
@@ -57,14 +57,19 @@ def resynthesis(scene: Scene, rng: Generator) -> Layers:
     shape, unit = clip.shape[1:3], iod(track[0])
     if scene.nets and rng.random() < 0.4:
         over = render_all(scene, clip, rng)
-        alpha = np.ones(clip.shape[:3], np.float32)
-        return Layers(over, alpha, blur(region("face", track, shape, 0.2), unit * 0.1))
+        return whole_picture(over)
     over = draw_renderer(scene, rng)(clip, track)
     if rng.random() < 0.4:
         over = over_clip(over, draw_tint(rng, 0.3))
     name = str(rng.choice(["face", "face", "lower", "inner", "mouth", "eyes_mouth", "box"]))
     alpha = soften(region(name, track, shape, rng.uniform(0.0, 0.15)), rng, unit)
     return Layers(over, alpha, alpha)
+
+
+def whole_picture(over: Pixels) -> Layers:
+    """Every pixel of `over` shows, and every pixel is called forged."""
+    everything = np.ones(over.shape[:3], np.float32)
+    return Layers(over, everything, everything)
 
 
 def render_all(scene: Scene, clip: Pixels, rng: Generator) -> Pixels:
@@ -98,8 +103,7 @@ def _patches(track: Points, side: int, reach: float, *, steady: bool) -> list[ND
 
 
 def _cut(picture: Pixels, matrix: NDArray[np.float64], side: int) -> Pixels:
-    how = cv2.INTER_AREA if np.linalg.det(matrix[:, :2]) < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.warpAffine(picture, matrix, (side, side), flags=how, borderMode=cv2.BORDER_REFLECT_101))
+    return lay(picture, matrix, (side, side))
 
 
 def _paste(picture: Pixels, patch: Pixels, matrix: NDArray[np.float64]) -> Pixels:

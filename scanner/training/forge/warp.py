@@ -39,9 +39,18 @@ def move(points: Points, matrix: NDArray[np.float64]) -> Points:
     return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
 
 
-def lay(picture: Pixels, matrix: NDArray[np.float64], shape: tuple[int, int]) -> Pixels:
-    """`picture` under a 2 × 3 matrix on a canvas (H, W); the border is mirrored."""
-    out = cv2.warpAffine(picture, matrix, shape[::-1], flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+def lay(
+    picture: Pixels, matrix: NDArray[np.float64], shape: tuple[int, int], border: int = cv2.BORDER_REFLECT_101
+) -> Pixels:
+    """`picture` under a 2 × 3 matrix on a canvas (H, W); the border is mirrored, or what OpenCV's `border` says.
+
+    Where it shrinks it is smoothed first: OpenCV's warps have no area mode, and would leave aliases that no filmed
+    face has.
+    """
+    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    if scale < 1:
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.45 * (1 / max(scale, 0.05) - 1) + 1e-3), np.uint8)
+    out = cv2.warpAffine(picture, matrix, shape[::-1], flags=cv2.INTER_CUBIC, borderMode=border)
     return np.asarray(out, np.uint8)
 
 
