@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +31,7 @@ def evaluate(
     from scanner.evaluation.evaluate import evaluate as measure
     from scanner.evaluation.evaluate import for_card
     from scanner.evaluation.labels import read_labels
+    from scanner.evaluation.report import as_json as as_told
     from scanner.evaluation.report import markdown, write_report
     from scanner.inference.card import find_model, read_card
 
@@ -49,7 +49,7 @@ def evaluate(
     found["card"] = for_card(found, f"scanner evaluate {root.name} --labels {labels.name} --model {card.name}")
     write_report(found, scored, card, out)
     if wants_json(as_json):
-        write_line(json.dumps(found).encode())
+        write_line(as_told(found).encode())
     else:
         typer.echo(markdown(found))
         typer.echo(f"{out}: report.md, report.json, scores.json, plots.png", err=True)

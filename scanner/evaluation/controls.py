@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from typing import Final
 
 import cv2
@@ -19,10 +20,15 @@ Clips = NDArray[np.uint8]
 _FIELDS: Final = ("width", "height", "face_px", "bitrate_kbps", "sharpness", "brightness")
 
 
-def without_face(clips: Clips) -> Clips:
-    """Grey where the face is: only the background can tell."""
+def without_face(clips: Clips, box_scale: float) -> Clips:
+    """Grey where the face is: only the background can tell.
+
+    Args:
+        clips: (n, T, S, S, 3).
+        box_scale: side of the square over that of the face box in its middle.
+    """
     out, side = clips.copy(), clips.shape[2]
-    margin = round(side * 0.14)
+    margin = int(side * (1 - 1 / box_scale) / 2)
     out[:, :, margin : side - margin, margin : side - margin] = 128
     return out
 
@@ -59,7 +65,6 @@ def at_half_size(clips: Clips) -> Clips:
 
 
 CONTROLS: Final[dict[str, Callable[[Clips], Clips]]] = {
-    "background only": without_face,
     "frames shuffled": shuffled,
     "one frame repeated": frozen,
     "all encoded again": encoded_again,
@@ -67,8 +72,16 @@ CONTROLS: Final[dict[str, Callable[[Clips], Clips]]] = {
 }
 
 
+def controls_for(box_scale: float) -> dict[str, Callable[[Clips], Clips]]:
+    """Every control for crops of a model's square."""
+    return {"background only": partial(without_face, box_scale=box_scale), **CONTROLS}
+
+
 def metadata_auc(store: Store, folds: int = 5) -> float:
-    """AUC of a logistic regression on sizes, bit rate, sharpness and light alone, folds by source."""
+    """AUC of a logistic regression on sizes, bit rate, sharpness and light alone, folds by source.
+
+    NaN where a fold would have nothing of both classes to learn from.
+    """
     rows = [(item, store.about.get(item.file, {})) for item in store.items]
     known = [(item, about) for item, about in rows if all(field in about for field in _FIELDS)]
     x = np.log1p(np.array([[float(about[field]) for field in _FIELDS] for _, about in known]))
@@ -79,6 +92,8 @@ def metadata_auc(store: Store, folds: int = 5) -> float:
     np.random.default_rng(0).shuffle(sources)
     fold = np.array([sources.index(item.source) % folds for item, _ in known])
     scores = np.zeros(len(x))
+    if any(len(np.unique(y[fold != number])) < 2 for number in range(folds)):
+        return float("nan")
     for number in range(folds):
         weights = _logistic(x[fold != number], y[fold != number])
         scores[fold == number] = x[fold == number] @ weights

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,9 @@ class Store:
     "(n,) in the order of pixels."
     items: tuple[Item, ...]
     about: dict[str, dict[str, Any]]
-    "Per file: width, height, face_px, bitrate_kbps, sharpness, brightness of its most followed face."
+    "Per file: width, height, face_px, bitrate_kbps, sharpness, brightness of its most followed face, or an error."
+    asked: dict[str, Any] = field(default_factory=dict)
+    "What it was cut from and by: root, spec, mode, files."
 
 
 def cut_files(
@@ -62,38 +64,60 @@ def cut_files(
     mode: Mode = Mode.FULL,
     done: Callable[[str], None] = lambda _: None,
 ) -> Store:
-    """Cuts every file under `root`; a store of these items and this geometry is opened as it is.
+    """Cuts every file under `root`; a store of these items, bytes and geometry is opened as it is.
 
-    `done` is told each file's name.
+    A file that breaks off in the middle gives no clips, and its error in `about`. `done` is told each file's name.
     """
     wanted = tuple(items)
-    if out.with_suffix(".json").exists():
+    asked = {"root": str(root.resolve()), "spec": asdict(spec), "mode": mode.value, "files": _stamps(root, wanted)}
+    table = out.with_suffix(".json")
+    if table.exists():
         store = open_store(out)
-        if store.items == wanted and store.pixels.shape[1:3] == (spec.length, spec.size):
+        if (store.asked, store.items) == (asked, wanted):
             return store
-    _write(root, list(wanted), out, spec, mode, done)
+    table.unlink(missing_ok=True)
+    _write(root, list(wanted), out, spec, mode, done, asked)
     return open_store(out)
 
 
-def _write(root: Path, items: list[Item], out: Path, spec: ClipSpec, mode: Mode, done: Callable[[str], None]) -> None:
+def _stamps(root: Path, items: Iterable[Item]) -> list[list[int]]:
+    """Size in bytes and time of change in nanoseconds of each file."""
+    stats = [(root / item.file).stat() for item in items]
+    return [[stat.st_size, stat.st_mtime_ns] for stat in stats]
+
+
+def _write(
+    root: Path,
+    items: list[Item],
+    out: Path,
+    spec: ClipSpec,
+    mode: Mode,
+    done: Callable[[str], None],
+    asked: dict[str, Any],
+) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
-    raw, count, cuts, about = out.with_suffix(".raw"), 0, [], {}
+    raw, about = out.with_suffix(".raw"), dict[str, dict[str, Any]]()
+    cuts: list[Cut] = []
     with raw.open("wb") as sink, quiet_near_and_far() as (near, far):
         for item in items:
             observer = SegmentObserver((root / item.file).read_bytes(), mode, spec, near=near, far=far, limits=Limits())
+            begun, place = len(cuts), sink.tell()
             try:
                 for clip in observer.clips():
                     sink.write(np.ascontiguousarray(clip.pixels).tobytes())
                     cuts.append(Cut(item.file, clip.tracklet, clip.start_ms, clip.end_ms))
-                    count += 1
                 about[item.file] = _about(observer)
             except ScannerError as error:
                 about[item.file] = {"error": str(error)}
+                del cuts[begun:]
+                sink.seek(place)
+                sink.truncate()
             done(item.file)
-    shape = (count, spec.length, spec.size, spec.size, 3)
-    np.save(out.with_suffix(".npy"), np.memmap(raw, np.uint8, "r", shape=shape))
+    shape = (len(cuts), spec.length, spec.size, spec.size, 3)
+    pixels = np.memmap(raw, np.uint8, "r", shape=shape) if cuts else np.zeros(shape, np.uint8)
+    np.save(out.with_suffix(".npy"), pixels)
     raw.unlink()
-    table = {"items": [asdict(i) for i in items], "cuts": [asdict(c) for c in cuts], "about": about}
+    table = {"items": [asdict(i) for i in items], "cuts": [asdict(c) for c in cuts], "about": about, "asked": asked}
     out.with_suffix(".json").write_text(json.dumps(table))
 
 
@@ -118,4 +142,5 @@ def open_store(out: Path) -> Store:
         cuts=tuple(Cut(**row) for row in table["cuts"]),
         items=tuple(Item(**row) for row in table["items"]),
         about=table["about"],
+        asked=table.get("asked", {}),
     )

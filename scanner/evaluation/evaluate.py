@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.evaluation.controls import CONTROLS, metadata_auc
+from scanner.evaluation.controls import controls_for, metadata_auc
 from scanner.evaluation.crops import Item, Store, quality_of
 from scanner.evaluation.files import file_scores
 from scanner.evaluation.metrics import auc, average_precision, bootstrap, ece, eer, pair_accuracy, sigmoid, tpr_at
@@ -113,17 +113,18 @@ def evaluate(folder: Path, store: Store, *, controls: bool) -> tuple[dict[str, A
     card = read_card(folder)
     scored = score_files(folder, store)
     found: dict[str, Any] = {"model": card.name, "sha256": card.sha256, **figures(scored, card)}
-    found["unscored"] = sorted({item.file for item in store.items} - {item.file for item in scored.items})
+    left = sorted({item.file for item in store.items} - {item.file for item in scored.items})
+    found["unscored"] = {file: store.about[file].get("error", "no face") for file in left}
     found["controls"] = {"metadata only": metadata_auc(store)}
     if controls:
-        for name, change in CONTROLS.items():
+        for name, change in controls_for(card.spec.box_scale).items():
             changed = score_files(folder, store, change)
             found["controls"][name] = auc(changed.scores, changed.labels)
     return found, scored
 
 
 def for_card(found: dict[str, Any], command: str) -> dict[str, Any]:
-    """The lines that a card carries."""
+    """The lines that a card carries: figures that could be measured."""
     lines = {
         "command": command,
         "files": found["files"],
@@ -136,4 +137,5 @@ def for_card(found: dict[str, Any], command: str) -> dict[str, Any]:
         "real_called_suspected": round(found["real_called_suspected"], 3),
         "real_called_manipulated": round(found["real_called_manipulated"], 3),
     }
-    return {**lines, **{f"auc_{name}": round(row["auc"], 3) for name, row in found["families"].items()}}
+    lines |= {f"auc_{name}": round(row["auc"], 3) for name, row in found["families"].items()}
+    return {name: value for name, value in lines.items() if isinstance(value, str) or not np.isnan(value).any()}

@@ -14,13 +14,17 @@ Labels: TypeAlias = NDArray[np.int64]
 
 def auc(scores: Scores, labels: Labels) -> float:
     """Area under the ROC: how often a fake scores above a real clip, ties half. NaN without both classes."""
-    fakes, reals = scores[labels == 1], scores[labels == 0]
-    if not len(fakes) or not len(reals):
+    if not _both(labels):
         return float("nan")
+    fakes, reals = scores[labels == 1], scores[labels == 0]
     order = np.sort(reals)
     below = np.searchsorted(order, fakes, side="left")
     ties = np.searchsorted(order, fakes, side="right") - below
     return float((below + ties / 2).sum() / (len(fakes) * len(reals)))
+
+
+def _both(labels: Labels) -> bool:
+    return bool((labels == 1).any() and (labels == 0).any())
 
 
 def roc(scores: Scores, labels: Labels) -> tuple[Scores, Scores]:
@@ -35,7 +39,9 @@ def roc(scores: Scores, labels: Labels) -> tuple[Scores, Scores]:
 
 
 def eer(scores: Scores, labels: Labels) -> float:
-    """The error rate where misses and false alarms are equal."""
+    """The error rate where misses and false alarms are equal. NaN without both classes."""
+    if not _both(labels):
+        return float("nan")
     fpr, tpr = roc(scores, labels)
     gap = fpr - (1 - tpr)
     place = int(np.argmax(gap >= 0))
@@ -46,7 +52,9 @@ def eer(scores: Scores, labels: Labels) -> float:
 
 
 def average_precision(scores: Scores, labels: Labels) -> float:
-    """Mean precision over the fakes, ranked by score; ties share the rank of their last."""
+    """Mean precision over the fakes, ranked by score; ties share the rank of their last. NaN without both classes."""
+    if not _both(labels):
+        return float("nan")
     order = np.argsort(-scores, kind="stable")
     last = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
     hits = np.cumsum(labels[order] == 1)[last]
@@ -55,7 +63,9 @@ def average_precision(scores: Scores, labels: Labels) -> float:
 
 
 def tpr_at(scores: Scores, labels: Labels, fpr: float) -> float:
-    """Largest share of fakes found at no more than `fpr` false alarms."""
+    """Largest share of fakes found at no more than `fpr` false alarms. NaN without both classes."""
+    if not _both(labels):
+        return float("nan")
     false, true = roc(scores, labels)
     return float(true[false <= fpr + 1e-12].max())
 

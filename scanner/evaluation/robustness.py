@@ -155,10 +155,14 @@ def cell(folder: Path, root: Path, items: list[Item], variant: Variant, work: Pa
     place.mkdir(parents=True, exist_ok=True)
     changed = []
     for item in items:
-        name = f"{Path(item.file).stem}.mkv"
-        if not (place / name).exists():
+        name = f"{item.file}.mkv"
+        made = place / name
+        if not made.exists():
             frames, rate = read_video(root / item.file)
-            (place / name).write_bytes(variant.make(frames, Fraction(rate).limit_denominator(1001)))
+            made.parent.mkdir(parents=True, exist_ok=True)
+            part = made.with_suffix(".part")
+            part.write_bytes(variant.make(frames, Fraction(rate).limit_denominator(1001)))
+            part.replace(made)
         changed.append(replace(item, file=name))
     spec = read_card(folder).spec
     scored = score_files(folder, cut_files(place, changed, place / "store", spec))

@@ -1,4 +1,4 @@
-"""From logits to calibrated scores and conformal thresholds, on people who were never trained on.
+"""From logits to calibrated scores and thresholds, on people who were never trained on.
 
 held-out real clips ──────────┬─▶ shift a bucket of quality: where its real people lie above the best
                               ├─▶ thresholds: at most 5 % and 1 % of real videos above
@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import argparse
 import math
-import tomllib
-from dataclasses import dataclass, field
+import re
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +29,10 @@ from scanner.inference.card import CautionStep, Measured, QualityBucket, read_ca
 from scanner.training.cards import calibration_lines
 
 Floats = NDArray[np.float64]
+SUSPECTED: Final = 0.05
+"""Share of real people who may be called suspected."""
+LEAST_PEOPLE: Final = 19
+"""People from which that share can be promised of an unseen one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class Real:
     "(n,) the mean over the clips of each."
     people: list[str]
     "(n,) who is in each."
+    recordings: list[str]
+    "(n,) what each was made from: several may be one recording after other encoders and sizes."
     face_px: Floats
     "(n,) pixels."
     sharpness: Floats
@@ -59,6 +65,7 @@ class Fit:
     suspected_from: float
     manipulated_from: float
     real_clips: int
+    recordings: int
     people: int
     buckets: tuple[QualityBucket, ...] = ()
     caution: tuple[CautionStep, ...] = ()
@@ -67,11 +74,18 @@ class Fit:
     @property
     def statement(self) -> str:
         """The thresholds' basis in words."""
+        worn = self.real_clips - self.recordings
+        made = f" and {worn} copies of them at other sizes and bit rates" if worn else ""
         return (
-            f"{self.real_clips} real videos of {self.people} people who were never trained on; people weigh alike. "
-            "suspected_from leaves at most 5 % of real videos above. manipulated_from lies above every one of them: "
-            f"with {self.people} people a 1 % quantile cannot be told from the largest score, so the true share of "
-            "real videos above it is only known to be small."
+            f"{self.recordings} recordings of {self.people} people who were never trained on{made}; people weigh "
+            "alike. suspected_from leaves at most 5 % of these videos above. "
+            + (
+                "It counts one unseen person in (split conformal). "
+                if unseen_share(self.people, SUSPECTED)
+                else f"That is no promise for other people, which takes {LEAST_PEOPLE} or more. "
+            )
+            + "manipulated_from lies above every one of these videos: the share of other real videos above it is only "
+            "known to be small."
         )
 
 
@@ -80,17 +94,17 @@ def fit(real: Real, slope: float, bias: float, length: int) -> Fit:
     buckets = shifts(real)
     shift = shift_of(real, buckets)
     scores = sigmoid(slope * (real.logits - shift) + bias)
-    weights = people_weights(real.people)
-    suspected = upper_quantile(scores, weights, 0.05)
+    suspected = upper_quantile(scores, real.people, SUSPECTED)
     manipulated = float(scores.max()) + 1e-4
     lines = min(suspected, 0.999), min(max(manipulated, suspected), 0.999)
     return Fit(
         slope=slope,
         bias=bias,
-        null_bound=float(np.clip(upper_quantile(scores, weights, 0.05), 0.05, 0.95)),
+        null_bound=float(np.clip(suspected, 0.05, 0.95)),
         suspected_from=lines[0],
         manipulated_from=lines[1],
         real_clips=len(scores),
+        recordings=len(set(real.recordings)),
         people=len(set(real.people)),
         buckets=buckets,
         caution=cautions(real, bias - slope * shift, slope, lines, length),
@@ -141,7 +155,7 @@ def shifts(real: Real) -> tuple[QualityBucket, ...]:
 
 def _quantile(real: Real, inside: NDArray[np.bool_]) -> float:
     people = [name for name, kept in zip(real.people, inside, strict=True) if kept]
-    return upper_quantile(real.logits[inside], people_weights(people), 0.05)
+    return upper_quantile(real.logits[inside], people, SUSPECTED)
 
 
 def shift_of(real: Real, buckets: tuple[QualityBucket, ...]) -> Floats:
@@ -209,13 +223,20 @@ def people_weights(people: list[str]) -> Floats:
     return np.array([1 / (counts[person] * len(counts)) for person in people])
 
 
-def upper_quantile(scores: Floats, weights: Floats, alpha: float) -> float:
-    """The smallest threshold with at most `alpha` of the weight at or above it, one unseen video counted in.
+def unseen_share(people: int, alpha: float) -> float:
+    """Weight, in people, of one person not among `people`; 0 where that person alone would be more than `alpha`."""
+    return 1 / people if 1 / (people + 1) <= alpha else 0.0
 
-    The weighted form of split conformal prediction: the new video gets the mean weight and the largest score.
+
+def upper_quantile(scores: Floats, people: list[str], alpha: float) -> float:
+    """The smallest threshold with at most `alpha` of the weight at or above it; people weigh alike.
+
+    With 1 / alpha - 1 people or more one unseen person is counted in, who has the largest score: split conformal
+    prediction with people as what is exchanged, for two videos of one person are no two witnesses. With fewer it is
+    the quantile of those who are there.
     """
-    order = np.argsort(-scores)
-    new = 1 / len(scores)
+    order, weights = np.argsort(-scores), people_weights(people)
+    new = unseen_share(len(set(people)), alpha)
     above = (np.cumsum(weights[order]) + new) / (1 + new)
     inside = np.flatnonzero(above > alpha)
     return float(scores[order[inside[0]]]) + 1e-6 if len(inside) else float(scores.min())
@@ -230,10 +251,19 @@ def real_people(store: Store, logits: Floats) -> Real:
         logits=np.array([clips[item.file].mean() for item in items]),
         clips=tuple(clips[item.file] for item in items),
         people=[item.person for item in items],
+        recordings=[item.source for item in items],
         face_px=np.array([one["face_px"] for one in about], float),
         sharpness=np.array([one["sharpness"] for one in about], float),
         brightness=np.array([one["brightness"] for one in about], float),
     )
+
+
+def with_calibration(text: str, lines: list[str]) -> str:
+    """A card's text with the tables of its calibration replaced, and all others as they were."""
+    parts = re.split(r"(?m)^(?=\[)", text)
+    first = next(place for place, part in enumerate(parts) if part.startswith("[calibration]"))
+    kept = [part for part in parts if not part.startswith(("[calibration", "[[calibration"))]
+    return "".join([*kept[:first], "\n".join(lines) + "\n", *kept[first:]])
 
 
 def main() -> None:
@@ -241,15 +271,13 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="model folder; its card gets new thresholds and buckets")
     parser.add_argument("--held-out", type=Path, required=True, help="store of crops with held-out real people")
     args = parser.parse_args()
-    store = open_store(args.held_out)
+    store, card = open_store(args.held_out), read_card(args.model)
+    if store.asked and store.asked["spec"] != asdict(card.spec):
+        parser.error(f"{args.held_out} was cut by {store.asked['spec']}, the model looks at {asdict(card.spec)}")
+    logits, old = score_store(args.model, store.pixels).clip, card.calibration
+    found = fit(real_people(store, logits), old.slope, old.bias, card.geometry.length)
     path = args.model / "card.toml"
-    text = path.read_text("utf-8")
-    old = tomllib.loads(text)["calibration"]
-    length = read_card(args.model).geometry.length
-    found = fit(real_people(store, score_store(args.model, store.pixels).clip), old["slope"], old["bias"], length)
-    before, _, rest = text.partition("[calibration]\n")
-    after = rest[rest.index("[quality]") :]
-    path.write_text(before + "\n".join(calibration_lines(found)) + "\n" + after, "utf-8")
+    path.write_text(with_calibration(path.read_text("utf-8"), calibration_lines(found)), "utf-8")
     print(f"{path}: {found.statement}")
     for part in (*found.buckets, *found.caution, found.measured):
         print(f"  {part}")

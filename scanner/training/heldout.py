@@ -15,12 +15,15 @@ from numpy.random import Generator
 from scanner.evaluation.crops import Item, cut_files
 from scanner.evaluation.video import read_video
 from scanner.training.cut import GEOMETRY
-from scanner.training.data import Role, Source, read_corpus, roles
+from scanner.training.data import Kind, Role, Source, read_corpus, roles
 from scanner.training.nuisance import draw_nuisance, shown, transmit
 
 
-def held_out_items(corpus: Path) -> list[Item]:
-    """Real clips of the people who calibrate, and outputs of the generators that choose between designs."""
+def held_out_items(corpus: Path, *, everybody: bool = False) -> list[Item]:
+    """Real clips of the people who calibrate, and outputs of the generators that choose between designs.
+
+    With `everybody` the real clips of all people: of a corpus that nothing was trained on.
+    """
     sources = read_corpus(corpus)
     given = roles(sources)
     return [
@@ -28,11 +31,11 @@ def held_out_items(corpus: Path) -> list[Item]:
             f"{s.kind}/{s.path.name}", s.fake, "dev" if s.fake else "real", s.method, s.person, f"{s.method}:{s.person}"
         )
         for s in sources
-        if given[s.path] in {Role.DEV, Role.CALIBRATE}
+        if given[s.path] in {Role.DEV, Role.CALIBRATE} or (everybody and s.kind is Kind.CLIP and not s.fake)
     ]
 
 
-def worn_items(corpus: Path, folder: Path, a_person: int, seed: int = 3) -> list[Item]:
+def worn_items(corpus: Path, folder: Path, a_person: int, seed: int = 3, *, everybody: bool = False) -> list[Item]:
     """Held-out real clips as they were found and as they look after other ways, `a_person` videos each, in `folder`.
 
     Thresholds for poor video need poor video of real people: each further copy goes through one draw of the nuisances
@@ -43,7 +46,8 @@ def worn_items(corpus: Path, folder: Path, a_person: int, seed: int = 3) -> list
     given = roles(sources)
     people: dict[str, list[Source]] = {}
     for source in sources:
-        if given[source.path] is Role.CALIBRATE:
+        real = source.kind is Kind.CLIP and not source.fake
+        if given[source.path] is Role.CALIBRATE or (everybody and real):
             people.setdefault(source.person, []).append(source)
     rng, items = np.random.default_rng(seed), []
     for own in people.values():
@@ -69,13 +73,16 @@ def main() -> None:
     parser.add_argument("store", type=Path)
     parser.add_argument("--length", type=int, default=16, help="frames a clip")
     parser.add_argument("--box-scale", type=float, default=GEOMETRY.box_scale)
+    parser.add_argument("--size", type=int, default=GEOMETRY.size, help="pixels a side of the crops")
+    parser.add_argument("--everybody", action="store_true", help="all real people: nothing was trained on the corpus")
     parser.add_argument("--worn", type=int, default=0, help="videos a person, most of them worn; 0: files as they are")
     args = parser.parse_args()
-    root, items = args.corpus, held_out_items(args.corpus)
+    root, items = args.corpus, held_out_items(args.corpus, everybody=args.everybody)
     if args.worn:
         root = args.store.with_suffix(".worn")
-        items = worn_items(args.corpus, root, args.worn)
-    store = cut_files(root, items, args.store, replace(GEOMETRY, length=args.length, box_scale=args.box_scale))
+        items = worn_items(args.corpus, root, args.worn, everybody=args.everybody)
+    spec = replace(GEOMETRY, length=args.length, size=args.size, box_scale=args.box_scale)
+    store = cut_files(root, items, args.store, spec)
     print(f"{len(store.cuts)} clips of {len(store.items)} files")
 
 

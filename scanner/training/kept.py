@@ -29,7 +29,7 @@ _EXTENT: Final = 1.11
 def open_generators(folder: Path) -> Generators:
     """What `scanner.training.zoo` and the keepers of `scanner.training.gpu` left in `folder`.
 
-    Generators that are held out stay out, and so do swappers, which know the people they were trained on alone.
+    Swappers stay out: they know the people they were trained on alone.
     """
     kept = open_kept(folder, [], torch.device("cpu"), swapper=False)
     painters = tuple(Painter(net) for net in kept.painters)

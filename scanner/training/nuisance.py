@@ -41,7 +41,6 @@ class Nuisance:
     fixed_noise: float
     repeat: tuple[int, int]
     "First frame and count of a whole-picture freeze; count 0 is none."
-    stride: int
     codec: str
     options: dict[str, str]
     kbps: int | None
@@ -80,7 +79,6 @@ def draw_nuisance(rng: Generator, native_face_px: float, length: int) -> Nuisanc
         noise=float(rng.uniform(1.0, 8.0)) if rng.random() < 0.25 else 0.0,
         fixed_noise=float(rng.uniform(0.5, 3.0)) if rng.random() < 0.1 else 0.0,
         repeat=(int(rng.integers(1, length)), int(rng.integers(1, 6))) if rng.random() < 0.1 else (0, 0),
-        stride=1,
         codec="mpeg4" if mpeg4 else "libx264",
         options={"qscale": str(int(rng.integers(2, 9)))} if mpeg4 else h264,
         kbps=int(face_px**2 * rng.uniform(0.012, 0.06)) if low_rate and not mpeg4 else None,

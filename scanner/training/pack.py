@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -34,7 +34,7 @@ from scanner.training.nuisance import (
 from scanner.training.sources import Footage, animate, load
 from scanner.training.spectra import EVEN_SHARE, evened_apart, evened_pictures
 
-CELLS = 20  # M: cells a side of the mask, the model's stride-8 map at 160 px
+STRIDE = 8  # pixels of the square a cell of the mask
 PAIRS = 32  # in a shard
 TRUE_SHARE = 0.25  # of pairs whose fake is a true generator output
 
@@ -104,7 +104,7 @@ class Packer:
         places = footage.places[window]
         real, square = self._sent(_shown(filmed, places, draw), places, draw, jitter)
         fake, _ = self._sent(_shown(forged, places, draw), places, draw, jitter)
-        mask = cut_mask(shown_mask(made.mask, footage.face_px, draw), square, CELLS)
+        mask = cut_mask(shown_mask(made.mask, footage.face_px, draw), square, self._spec.size // STRIDE)
         return Pair(np.stack([real, fake]), mask, made.frames, made.family, True, source.person)
 
     def _true_pair(self, rng: Generator) -> Pair | None:
@@ -126,8 +126,9 @@ class Packer:
             middles = places[0][length // 2], places[1][length // 2]
             clips = list(evened_apart(clips[0], clips[1], middles, sharpen=rng.random() < 0.5))
         cuts = [self._sent(clip, place, draw, jitter)[0] for clip, place in zip(clips, places, strict=True)]
-        mask = np.zeros((self._spec.length, CELLS, CELLS), np.uint8)
-        ones = np.ones(self._spec.length, np.float32)
+        cells = self._spec.size // STRIDE
+        mask = np.zeros((length, cells, cells), np.uint8)
+        ones = np.ones(length, np.float32)
         return Pair(np.stack(cuts), mask, ones, "X", False, source.person, source.method)
 
     def _real(self, rng: Generator, *, still: bool) -> tuple[Source, Footage | None]:
@@ -202,6 +203,8 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=32)
     parser.add_argument("--role", type=Role, default=Role.TRAIN)
     parser.add_argument("--zoo", type=Path, help="folder of trained generators that forge too")
+    parser.add_argument("--size", type=int, default=GEOMETRY.size, help="pixels a side; divides by 32")
+    parser.add_argument("--box-scale", type=float, default=GEOMETRY.box_scale)
     parser.add_argument("--true-share", type=float, default=TRUE_SHARE)
     args = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -216,7 +219,8 @@ def main() -> None:
         torch.set_num_threads(1)
         generators = open_generators(args.zoo)
     corpus = read_corpus(args.corpus)
-    packer = Packer(corpus, args.cache, GEOMETRY, args.role, generators=generators, true_share=args.true_share)
+    spec = replace(GEOMETRY, size=args.size, box_scale=args.box_scale)
+    packer = Packer(corpus, args.cache, spec, args.role, generators=generators, true_share=args.true_share)
     for number in range(args.shards):
         began = time.perf_counter()
         out = write_shard(packer, args.first + number * args.step, args.pack)

@@ -1,7 +1,7 @@
 """Training, read top to bottom: config, data, model, loop. Kill it at any time; the same command goes on.
 
 python -m scanner.training.train RUN PACK… --stage frame
-python -m scanner.training.train RUN PACK… --stage clip --start RUN_OF_FRAME/last.pt
+python -m scanner.training.train RUN PACK… --stage clip --length 8 --start RUN_OF_FRAME/last.pt
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class TrainConfig:
     pairs: int = 12
     "pairs a batch: twice as many clips"
     length: int = 1
-    "frames a clip"
+    "frames a clip; the clip stage wants several"
     size: int = GEOMETRY.size
     "pixels a side of what is forged from the bank; packs have their own, and both must agree"
     box_scale: float = GEOMETRY.box_scale
@@ -84,6 +84,16 @@ class TrainConfig:
     "checkpoint whose fitting weights the run starts from; ImageNet when empty"
     dev: str = ""
     "store of production crops that is looked at, never trained on"
+
+    def __post_init__(self) -> None:
+        if self.stage not in ("frame", "clip"):
+            raise ValueError(f"stage must be frame or clip, got {self.stage}")
+        if (self.stage == "clip") != (self.length > 1):
+            raise ValueError(f"the frame stage has a length of 1, the clip stage more; got {self.stage}, {self.length}")
+        if self.bank and self.stage == "clip":
+            raise ValueError("a bank has single frames; the clip stage learns from packs alone")
+        if self.bank and not self.packs and self.fresh_pairs != self.pairs:
+            raise ValueError(f"without a pack all {self.pairs} pairs are fresh, got --fresh-pairs {self.fresh_pairs}")
 
 
 def read_config(argv: list[str]) -> tuple[Path, TrainConfig]:
@@ -219,7 +229,8 @@ def note(run: Path, record: dict[str, Any]) -> None:
 def look(config: TrainConfig, ema: dict[str, Tensor]) -> dict[str, float]:
     """AUC of each held-out generator against held-out real people, two clips a file; for reporting only."""
     store = open_store(Path(config.dev))
-    net = TempoNet(temporal=config.stage == "clip", shift=config.shift)
+    with torch.random.fork_rng(devices=[]):  # fresh weights are drawn, and the run's own draws must not move on
+        net = TempoNet(temporal=config.stage == "clip", shift=config.shift)
     net.load_state_dict(ema)
     net.backbone.to(memory_format=torch.channels_last)
     net.to(config.device)

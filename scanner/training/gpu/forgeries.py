@@ -87,9 +87,9 @@ def drift(bench: Bench) -> Forged:
     grid = pixel_grid(CANVAS, window.clips.device, 4)
     field = torch.zeros(len(unit), *grid.shape, device=grid.device)
     touched = torch.zeros(len(unit), 1, CANVAS // 2, CANVAS // 2, device=grid.device)
-    for part, name in ((EYES, "eyes"), (BROW, "brows"), (NOSES, "nose"), (MOUTH, "mouth")):
-        if draw.chance(0.35):
-            continue
+    parts = ((EYES, "eyes"), (BROW, "brows"), (NOSES, "nose"), (MOUTH, "mouth"))
+    chosen = [part for part in parts if draw.chance(0.65)] or [parts[draw.rng.integers(len(parts))]]
+    for part, name in chosen:
         law = draw.law(count, 4).flatten(0, 1)
         size = spread(draw.uniform(0.3, 1.0, count))[:, None]
         law = law * size * torch.tensor([0.045, 0.025, 0.022, 0.022], device=grid.device)

@@ -75,7 +75,8 @@ class Gallery:
 
     def clip(self, rng: Generator, crowded: float = 0.5) -> Place:
         """A window of a filmed person; those with many short clips come up with chance `crowded`."""
-        wanted = [n for n in self._names if (n in self._crowded) == (rng.random() < crowded)] or self._names
+        often = rng.random() < crowded
+        wanted = [name for name in self._names if (name in self._crowded) == often] or self._names
         own = self.people[wanted[rng.integers(len(wanted))]]
         return self._window(own[rng.integers(len(own))], rng)
 

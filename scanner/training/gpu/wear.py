@@ -218,11 +218,16 @@ def coded_pairs(both: NDArray[np.uint8], pairs: list[int], hows: list[Encoder]) 
 class Slots:
     """Room in memory that forked processes share, for groups on their way."""
 
-    BYTES: Final = 2 * 16 * LENGTH * 352 * 352 * 3
+    LARGEST_PX: Final = 352
 
-    def __init__(self, count: int) -> None:
-        self._room = mmap.mmap(-1, count * self.BYTES)
+    def __init__(self, count: int, pairs: int) -> None:
+        """Room for `count` groups of `pairs` pairs."""
+        self._bytes = 2 * pairs * LENGTH * self.LARGEST_PX**2 * 3
+        self._room = mmap.mmap(-1, count * self._bytes)
 
     def view(self, slot: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """A slot as an array of `shape`."""
-        return np.frombuffer(self._room, np.uint8, int(np.prod(shape)), slot * self.BYTES).reshape(shape)
+        """A slot as an array of `shape`; ValueError where a slot has no room for it."""
+        wanted = int(np.prod(shape))
+        if wanted > self._bytes:
+            raise ValueError(f"a group of {shape} takes {wanted} bytes, a slot has {self._bytes}")
+        return np.frombuffer(self._room, np.uint8, wanted, slot * self._bytes).reshape(shape)

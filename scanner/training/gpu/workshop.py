@@ -102,7 +102,7 @@ class Workshop:
         single_threaded()  # before processes are forked: they could not end OpenCV's threads, and would wait for them
         self.config, self.zoo_folder = config, run / "zoo"
         self.zoo_folder.mkdir(parents=True, exist_ok=True)
-        self.slots = Slots(config.ahead)
+        self.slots = Slots(config.ahead, config.pairs)
         self.ready: mp.Queue[Group | str] = _CONTEXT.Queue()
         self._free: mp.Queue[int] = _CONTEXT.Queue()
         self._tasks: mp.Queue[tuple[Group, list[int], list[Encoder]]] = _CONTEXT.Queue()
