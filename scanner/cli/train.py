@@ -11,6 +11,7 @@ import typer
 from scanner.core.errors import SettingsError
 
 STEPS = {
+    "deepfakebench": "Make a corpus, and labels to evaluate with, of a list in DeepfakeBench's layout.",
     "survey": "Find faces and landmarks in every source, once.",
     "zoo": "Train small generators of our own, which forge.",
     "bank": "Gather frames to forge from afresh.",

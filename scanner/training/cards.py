@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from scanner.core.types import ClipSpec
@@ -11,17 +14,26 @@ from scanner.core.types import ClipSpec
 if TYPE_CHECKING:
     from scanner.training.calibrate import Fit
 
-_DATA: Final = (
-    "Trained on 1,786 portrait photographs (CC0 and CC-BY), 534 real clips of 77 people (MIT, Apache-2.0, CC-BY, CC0 "
-    "repositories) with forgeries made from them, and 161 outputs of 12 published generators, of which those from the "
-    "ActAvatar and EchoMimic pages state no licence. A repository's licence often does not cover third-party footage "
-    "in it. Nobody's age, sex or skin tone is labelled, so error rates per group are not known."
-)
-_ABOUT: Final = {
-    "frame": "EfficientNet-Lite0 on single frames with a forgery map; the clip's score weighs its frames. No operator "
-    "looks across frames yet.",
-    "clip": "EfficientNet-Lite0 with temporal residuals at stride 8, dilated convolutions over frames, a forgery map.",
+_LOOKS: Final = {
+    "frame": "on single frames with a forgery map; the clip's score weighs its frames, nothing looks across them.",
+    "clip": "with temporal residuals at stride 8, dilated convolutions over frames, a forgery map.",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a model was trained on, as its card repeats it."""
+
+    statement: str
+    licences: tuple[str, ...]
+
+
+def read_material(path: Path) -> Material:
+    """The [data] table of a TOML file, which may be another model's card; ValueError where it has none."""
+    table = tomllib.loads(path.read_text("utf-8")).get("data", {})
+    if not {"statement", "licences"} <= table.keys():
+        raise ValueError(f"{path} wants a table [data] with a statement and a list of licences")
+    return Material(str(table["statement"]), tuple(str(licence) for licence in table["licences"]))
 
 
 def card_text(
@@ -32,14 +44,16 @@ def card_text(
     found: Fit,
     measured: dict[str, Any],
     trained: dict[str, Any],
+    material: Material,
     precision: str = "fp32",
 ) -> str:
     """card.toml."""
+    about = f"EfficientNet-{trained['backbone'].capitalize()} {_LOOKS[trained['stage']]}"
     lines = [
         'format = "scanner-clip-v1"',
         f'name = "{name}"',
         f'version = "{version}"',
-        f"description = {json.dumps(_ABOUT[trained['stage']])}",
+        f"description = {json.dumps(about)}",
         'licence = "Apache-2.0"',
         f'precision = "{precision}"',
         f'sha256 = "{digest}"',
@@ -57,8 +71,8 @@ def card_text(
         "min_brightness = 0.06",
         "",
         "[data]",
-        f"statement = {json.dumps(_DATA)}",
-        'licences = ["CC0-1.0", "CC-BY", "MIT", "Apache-2.0", "none stated"]',
+        f"statement = {json.dumps(material.statement, ensure_ascii=False)}",
+        f"licences = {json.dumps(material.licences)}",
         "",
         "[measured]",
         *(f"{key} = {json.dumps(value)}" for key, value in {**measured, **trained}.items()),
@@ -77,7 +91,7 @@ def calibration_lines(found: Fit) -> list[str]:
         f"suspected_from = {found.suspected_from:.6f}",
         f"manipulated_from = {found.manipulated_from:.6f}",
         f"real_clips = {found.real_clips}",
-        f"statement = {json.dumps(found.statement)}",
+        f"statement = {json.dumps(found.statement, ensure_ascii=False)}",
         "",
     ]
     for bucket in found.buckets:

@@ -1,19 +1,18 @@
 """What there is to train on, who is in it, and who is kept out.
 
-A corpus folder holds `stills.csv`, `clips.csv` and `generated.csv` beside folders of the same names. People who hold
-FaceForensics++, Celeb-DF, DFDC or DF40 in DeepfakeBench's JSON layout read them with `read_deepfakebench`.
+A corpus folder holds `stills.csv`, `clips.csv` and `generated.csv` beside folders of the same names; `deepfakebench`
+makes one of FaceForensics++, Celeb-DF, DFDC or DF40 in DeepfakeBench's layout.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 DEV_METHODS: Final = frozenset({"edtalk", "fantasytalking", "moore-animateanyone-face"})
 """Generators that choose between designs: never trained on while a design is being chosen."""
@@ -41,7 +40,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One still or clip, or the frames of one video of a DeepfakeBench corpus."""
+    """One still or clip."""
 
     path: Path
     kind: Kind
@@ -49,8 +48,6 @@ class Source:
     licence: str
     method: str = ""
     "The generator, empty for real material."
-    frames: tuple[Path, ...] = ()
-    "Picture files in order, when the source is a folder of frames."
     face_px: float = 0.0
     "Side of its face as the list tells it; 0 where it does not."
 
@@ -74,30 +71,6 @@ def _read_list(root: Path, kind: Kind) -> Iterator[Source]:
             face_px = float(row.get("face_px") or 0)
             path = root / kind / row["file"]
             yield Source(path, kind, person, row["licence"], row.get("method", ""), face_px=face_px)
-
-
-def read_deepfakebench(table: Path, root: Path, split: str) -> list[Source]:
-    """Videos of `split` from one of DeepfakeBench's JSON files; picture paths are taken relative to `root`.
-
-    The layout is data set → group → split → (compression →) video → {label, frames}. A group whose name holds "real"
-    (in any case) is real, every other group is a method; DeepfakeBench knows no persons, so each video is its own.
-    """
-    sources = []
-    for groups in json.loads(table.read_text()).values():
-        for group, splits in groups.items():
-            method = "" if "real" in group.lower() else group
-            for name, video in _videos(splits.get(split, {})):
-                frames = tuple(root / frame.replace("\\", "/") for frame in video["frames"])
-                sources.append(Source(root / name, Kind.CLIP, f"{group}:{name}", "", method, frames))
-    return sources
-
-
-def _videos(tree: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for name, value in tree.items():
-        if "frames" in value:
-            yield name, value
-        else:
-            yield from _videos(value)
 
 
 def roles(sources: Iterable[Source]) -> dict[Path, Role]:

@@ -1,7 +1,7 @@
 """From a checkpoint to a model folder: model.onnx, card.toml, golden.npz. Fails unless ONNX and torch agree.
 
-python -m scanner.training.export RUN/last.pt onnx_models/NAME --held-out STORE --forged PACK [--int8 PACK | --fp16]
-python -m scanner.training.export RUN/last.pt onnx_models/NAME --held-out STORE --like onnx_models/OTHER --fp16
+python -m scanner.training.export RUN/last.pt MODEL --held-out STORE --data DATA.toml --forged PACK [--int8 PACK]
+python -m scanner.training.export RUN/last.pt MODEL --held-out STORE --data DATA.toml --like OTHER --fp16
 
 Thresholds are fitted on what the shipped graph says, after quantisation.
 """
@@ -26,11 +26,12 @@ from scanner.core.types import ClipSpec
 from scanner.evaluation.crops import Store, open_store
 from scanner.inference.card import read_card
 from scanner.training.calibrate import Fit, Real, fit, platt, real_people
-from scanner.training.cards import card_text
+from scanner.training.cards import Material, card_text, read_material
 from scanner.training.cut import GEOMETRY
 from scanner.training.fold import fold_padding
 from scanner.training.halve import halve
 from scanner.training.model import Exported, TempoNet, Variant
+from scanner.training.pack import read_geometry
 from scanner.training.quantise import quantise, sample_of
 
 PARITY: Final = 1e-4
@@ -104,12 +105,24 @@ class HeldOut:
     "frames a clip"
 
 
-def _fitted(graph: Path, store: Path, pack: Path | None, like: Path | None) -> Fit:
+def _fitted(graph: Path, spec: ClipSpec, store: Path, pack: Path | None, like: Path | None) -> Fit:
+    same_square(spec, open_store(store).asked.get("spec"), store)
+    if pack:
+        same_square(spec, read_geometry(pack), pack)
     held = measure_held_out(graph, store, pack)
     if like is None:
         return fit(held.real, *platt(held.of_pairs, held.fake), held.length)
     kept = read_card(like).calibration
     return fit(held.real, kept.slope, kept.bias, held.length)
+
+
+def same_square(spec: ClipSpec, cut: dict[str, Any] | None, folder: Path) -> None:
+    """ValueError where `folder` is known to hold crops of another square than the model's."""
+    if cut is not None and (cut["size"], cut["box_scale"]) != (spec.size, spec.box_scale):
+        raise ValueError(
+            f"{folder} has crops of {cut['size']} px and {cut['box_scale']} boxes, the model wants {spec.size} px and "
+            f"{spec.box_scale}"
+        )
 
 
 def measure_held_out(graph: Path, store_path: Path, pack: Path | None, limit: int = 5) -> HeldOut:
@@ -147,6 +160,8 @@ def _clip_logits(session: Any, pixels: NDArray[np.uint8], places: Iterable[int])
 class Wish:
     """What to make of a checkpoint."""
 
+    material: Material
+    "What it was trained on, for the card."
     length: int = 16
     "T: frames a clip; a clip network takes any."
     size: int = GEOMETRY.size
@@ -185,13 +200,18 @@ def export(checkpoint: Path, out: Path, store: Path, pack: Path | None, measured
             floats, fresh = fresh, Path(scratch) / "fp16.onnx"
             halve(floats, fresh)
             _, outputs = parity(net, fresh, golden_clips(spec))
-        found = _fitted(fresh, store, pack, wish.like)
+        found = _fitted(fresh, spec, store, pack, wish.like)
         content = fresh.read_bytes()
     config = torch.load(checkpoint, weights_only=True)
-    trained = {"parity": float(f"{worst:.1e}"), "stage": config["config"]["stage"], "steps": config["step"]}
+    trained = {
+        "parity": float(f"{worst:.1e}"),
+        "stage": config["config"]["stage"],
+        "steps": config["step"],
+        "backbone": net.backbone.variant.value,
+    }
     (out / "model.onnx").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
-    card = card_text(out.name, wish.version, digest, spec, found, measured, trained, wish.precision)
+    card = card_text(out.name, wish.version, digest, spec, found, measured, trained, wish.material, wish.precision)
     (out / "card.toml").write_text(card)
     np.savez_compressed(out / "golden.npz", clips=golden_clips(spec), **outputs)  # type: ignore[arg-type]  # numpy's stub takes a keyword for a flag
     return worst
@@ -206,6 +226,9 @@ def main() -> None:
     slope.add_argument("--forged", type=Path, help="pack of pairs made from the same people: slope and bias are fitted")
     slope.add_argument("--like", type=Path, help="model of the same checkpoint whose slope and bias are kept")
     parser.add_argument("--box-scale", type=float, default=GEOMETRY.box_scale, help="of the clips it was trained on")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="TOML with a table [data] (statement, licences): another card will do"
+    )
     parser.add_argument("--measured", type=Path, help="JSON written by evaluate, to be put on the card")
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--length", type=int, default=16, help="frames a clip")
@@ -215,8 +238,15 @@ def main() -> None:
     precision.add_argument("--fp16", action="store_true", help="16-bit floats for GPUs")
     args = parser.parse_args()
     measured = json.loads(args.measured.read_text())["card"] if args.measured else {}
-    wish = Wish(args.length, args.size, args.int8, args.version, args.fp16, args.box_scale, args.like)
-    worst = export(args.checkpoint, args.out, args.held_out, args.forged, measured, wish)
+    try:
+        material = read_material(args.data)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    wish = Wish(material, args.length, args.size, args.int8, args.version, args.fp16, args.box_scale, args.like)
+    try:
+        worst = export(args.checkpoint, args.out, args.held_out, args.forged, measured, wish)
+    except ValueError as error:
+        parser.error(str(error))
     print(f"{args.out}: parity {worst:.1e}")
 
 

@@ -9,10 +9,12 @@ A pack is a folder of shards of PAIRS pairs, each shard two files of one name:
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -170,6 +172,15 @@ def _draw_jitter(rng: Generator) -> NDArray[np.float64]:
     return np.asarray(rng.uniform(-1, 1, 3) * np.array([0.06, 0.06, 0.12]), np.float64)
 
 
+GEOMETRY_FILE = "geometry.json"
+
+
+def read_geometry(folder: Path) -> dict[str, Any] | None:
+    """By what geometry a pack was cut; None for packs that do not say."""
+    path = folder / GEOMETRY_FILE
+    return dict(json.loads(path.read_text())) if path.exists() else None
+
+
 def write_shard(packer: Packer, seed: int, folder: Path) -> Path:
     """PAIRS pairs drawn from `seed`, written whole or not at all."""
     out = folder / f"{seed:06d}.npz"
@@ -220,6 +231,9 @@ def main() -> None:
         generators = open_generators(args.zoo)
     corpus = read_corpus(args.corpus)
     spec = replace(GEOMETRY, size=args.size, box_scale=args.box_scale)
+    if read_geometry(args.pack) not in (None, asdict(spec)):
+        parser.error(f"{args.pack} was begun with {read_geometry(args.pack)}")
+    (args.pack / GEOMETRY_FILE).write_text(json.dumps(asdict(spec)))
     packer = Packer(corpus, args.cache, spec, args.role, generators=generators, true_share=args.true_share)
     for number in range(args.shards):
         began = time.perf_counter()

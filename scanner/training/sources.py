@@ -70,8 +70,6 @@ def open_tools() -> tuple[MediapipeDetector, FaceMesh]:
 
 def read_frames(source: Source) -> Pixels:
     """(N, H, W, 3) RGB; a still has one frame."""
-    if source.frames:
-        return np.stack([_read_picture(path) for path in source.frames])
     if source.kind is Kind.STILL:
         return _read_picture(source.path)[None]
     return read_video(source.path)[0]

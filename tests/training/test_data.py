@@ -1,13 +1,12 @@
-"""Who may be trained on, and foreign corpora."""
+"""Who may be trained on, and who is not."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from scanner.training.data import DEV_METHODS, Kind, Role, Source, read_deepfakebench, roles
+from scanner.training.data import DEV_METHODS, Kind, Role, Source, roles
 
 pytestmark = pytest.mark.training
 
@@ -30,14 +29,3 @@ def test_held_out_generators_are_never_trained_on():
     fakes = [Source(Path(f"{m}.mp4"), Kind.GENERATED, m, "MIT", m) for m in (*DEV_METHODS, "another")]
     given = roles(fakes)
     assert {s.method for s in fakes if given[s.path] is Role.TRAIN} == {"another"}
-
-
-def test_deepfakebench_lists_are_read_with_and_without_a_compression_level(tmp_path):
-    frames = {"label": "x", "frames": ["a\\000.png", "a\\001.png"]}
-    tree = {"FF": {"FF-real": {"train": {"c23": {"000": frames}}}, "FF-DF": {"train": {"000_003": frames}, "test": {}}}}
-    table = tmp_path / "FF.json"
-    table.write_text(json.dumps(tree))
-    real, fake = read_deepfakebench(table, tmp_path, "train")
-    assert not real.fake
-    assert fake.method == "FF-DF"
-    assert fake.frames == (tmp_path / "a/000.png", tmp_path / "a/001.png")
