@@ -64,4 +64,19 @@ def test_a_model_to_compare_with_sees_self_blends_alone(folder):
 
 def test_a_family_that_does_not_exist_is_named(folder):
     with pytest.raises(ValueError, match="no family Z"):
-        open_bank(TrainConfig(packs=(), bank=str(folder), only="AZ"))
+        open_bank(TrainConfig(packs=(), bank=str(folder), fresh_pairs=12, only="AZ"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"stage": "clip"}, "the clip stage more"),
+        ({"length": 8}, "the frame stage has a length of 1"),
+        ({"stage": "video"}, "must be frame or clip"),
+        ({"stage": "clip", "length": 8, "bank": "b", "packs": ("p",)}, "a bank has single frames"),
+        ({"bank": "b"}, "all 12 pairs are fresh"),
+    ],
+)
+def test_a_run_that_could_not_learn_what_it_was_asked_is_refused(asked, says):
+    with pytest.raises(ValueError, match=says):
+        TrainConfig(**{"packs": (), **asked})

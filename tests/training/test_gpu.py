@@ -24,7 +24,7 @@ from scanner.training.gpu.nets import PAINTERS, RENDERERS, Painter, Renderer, Sw
 from scanner.training.gpu.run import train
 from scanner.training.gpu.steps import Bench, Draw
 from scanner.training.gpu.table import CANVAS, LENGTH, Row, read_table
-from scanner.training.gpu.wear import Encoder, Way, aged, coded, coded_pairs, cut, cut_mask
+from scanner.training.gpu.wear import Encoder, Slots, Way, aged, coded, coded_pairs, cut, cut_mask
 from scanner.training.gpu.workshop import forge
 
 pytestmark = pytest.mark.training
@@ -281,3 +281,28 @@ def test_a_run_learns_from_what_its_processes_forge_and_leaves_a_checkpoint(tmp_
     assert any("pair" in line for line in lines)
     assert "auc_new" in lines[-1]
     assert (tmp_path / "run" / "last.pt").exists()
+
+
+def test_people_with_many_clips_come_up_as_often_as_asked():
+    many = open_gallery([read(1, "a")] * 10 + [read(2, "b"), read(3, "c"), read(5, "d")], CPU)
+    rng = np.random.default_rng(0)
+    drawn = [many.clip(rng, crowded=0.3).entry.row.person == "a" for _ in range(600)]
+    assert np.mean(drawn) == pytest.approx(0.3, abs=0.06)
+
+
+def test_features_that_wander_always_leave_a_trace(gallery):
+    bare = Zoo(people=sorted(gallery.people))
+    for seed in range(12):
+        _, real, made, _ = forged(gallery, bare, "drift", seed)
+        assert float(made.mask.amax()) > 0.5
+        assert not torch.equal(real, made.clips)
+
+
+def test_a_group_that_no_slot_has_room_for_is_refused():
+    slots = Slots(2, 1)
+    group = (2, 1, LENGTH, Slots.LARGEST_PX, Slots.LARGEST_PX, 3)
+    slots.view(0, group)[:] = 1
+    slots.view(1, group)[:] = 2
+    assert slots.view(0, group).max() == 1
+    with pytest.raises(ValueError, match="a slot has"):
+        slots.view(0, (2, 2, *group[2:]))
