@@ -49,6 +49,8 @@ class TrainConfig:
     "pairs of a batch that come from the bank"
     only: str = ""
     "letters of the families that are forged from the bank, without true generator outputs; all of them when empty"
+    true_share: float = TRUE_SHARE
+    "of the fresh pairs: true generator outputs beside other people; none with `only`"
     zoo: str = ""
     "trained generators that forge from the bank"
     stage: str = "frame"
@@ -175,7 +177,7 @@ def open_bank(config: TrainConfig) -> Bank | None:
         raise ValueError(f"no family {', '.join(sorted(unknown))}; there are {''.join(SHARES)}")
     chosen = {name: SHARES[name] for name in config.only} or SHARES
     spec = replace(GEOMETRY, size=config.size, box_scale=config.box_scale)
-    return Bank(Path(config.bank), spec, generators, 0.0 if config.only else TRUE_SHARE, chosen)
+    return Bank(Path(config.bank), spec, generators, 0.0 if config.only else config.true_share, chosen)
 
 
 # -----------------------------------------------------------------------------
