@@ -64,6 +64,7 @@ class Ingest:
         """
         with self._lock:
             self._change(strict=True)
+            self._tell_damage()
         self._delivery.start()
         lasting |= self._roster.file is not None
         try:
@@ -108,6 +109,13 @@ class Ingest:
                 raise SettingsError("ingestion is ending")
             yield
             self._change(strict=False)
+
+    def _tell_damage(self) -> None:
+        streams = [source.name for source in self._roster.sources()]
+        for damaged in self.spool.damaged:
+            stream = damaged.stream_among(streams)
+            _log.warning("segments_lost", stream=stream, count=1, why=damaged.why, kept_as=str(damaged.path))
+            self.status.lost(stream, 1)
 
     def _reread(self) -> None:
         try:
