@@ -36,7 +36,9 @@ def ingest(
     spool: Annotated[
         Path | None, typer.Option("--spool", help="Where segments wait for the broker.", show_default=False)
     ] = None,
-    metrics_port: Annotated[int | None, typer.Option(help="Serve /metrics there.", show_default=False)] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Serve /metrics and /livez there.", show_default=False)
+    ] = None,
     api_port: Annotated[int | None, typer.Option(help="Add and remove sources there.", show_default=False)] = None,
     bootstrap: Bootstrap = None,
     as_json: AsJson = False,
@@ -70,7 +72,7 @@ def ingest(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     if metrics_port is not None:
-        serve_metrics(metrics_port)
+        serve_metrics(metrics_port, running.pulse)
     with _api(running, chosen), errors.status("starting") as line:
         running.run(stop, lambda: line.update(_line(running)), lasting=kept is not None)
     if left := len(running.spool):

@@ -6,16 +6,18 @@ import time
 from collections import Counter
 from contextlib import suppress
 from threading import Event, Thread
+from typing import ClassVar
 
 import structlog
 
-from scanner.core.errors import ScannerError, SettingsError
+from scanner.core.errors import ScannerError, SettingsError, Stage
 from scanner.ingest.claims import ClaimRule
 from scanner.ingest.heads import Heads
 from scanner.ingest.numbering import Head, numbered
 from scanner.ingest.spool import Spool, Spooled, read
 from scanner.ingest.status import Status
 from scanner.ports import Bus, Publisher
+from scanner.telemetry import Pulse
 from scanner.wire import segment_record
 
 _BATCH_BYTES = 8 * 1024 * 1024
@@ -25,6 +27,12 @@ _LEAVE_S = 3.0
 _PAUSES_S = (0.5, 1.0, 2.0, 5.0)
 
 _log = structlog.get_logger()
+
+
+class DeliveryDiedError(ScannerError):
+    """Delivery ended by an error that nobody foresaw; what is spooled waits for the next start."""
+
+    stage: ClassVar[Stage] = Stage.PUBLISH
 
 
 class Delivery:
@@ -43,9 +51,19 @@ class Delivery:
         self._failed = 0
         self._reached = False
         self._stop, self._stopped, self._left = Event(), Event(), False
+        self._death: BaseException | None = None
+        self.pulse = Pulse()
+        """turns with every segment, and while the broker is away"""
 
     def start(self) -> None:
         Thread(target=self._run, name="delivery", daemon=True).start()
+
+    def check(self) -> None:
+        """Raises DeliveryDiedError: its thread is gone, and segments would wait for nobody."""
+        if (death := self._death) is not None:
+            raise DeliveryDiedError(
+                f"delivery died of {type(death).__name__}: {death}; {len(self._spool)} segments wait for the next start"
+            ) from death
 
     def stop(self, drain_s: float) -> None:
         """Returns when the spool is empty, or `drain_s` later; what is left waits for the next start.
@@ -58,14 +76,22 @@ class Delivery:
         self._left = True
 
     def _run(self) -> None:
+        try:
+            self._deliver()
+        except BaseException as error:  # noqa: BLE001 - a thread tells nobody; `check` does
+            self._death = error
+            _log.exception("delivery_died")
+        self._stopped.set()
+
+    def _deliver(self) -> None:
         while not self._left:
+            self.pulse.turn()
             taken = self._spool.take(_BATCH_BYTES, _IDLE_S)
             if (not taken or not self._delivered(taken)) and self._stop.is_set():
                 break
             if self._failed:
                 self._stop.wait(_PAUSES_S[min(self._failed, len(_PAUSES_S)) - 1])
         self._close()
-        self._stopped.set()
 
     def _delivered(self, taken: list[Spooled]) -> bool:
         try:
@@ -100,12 +126,13 @@ class Delivery:
 
     def _published(self, taken: list[Spooled]) -> Counter[str]:
         """Makes them durable. Raises BrokerUnavailableError and what else the bus and the claim store raise."""
-        self._heads.learn({spooled.stream_id for spooled in taken})
+        self._heads.learn({spooled.stream_id for spooled in taken}, self.pulse.turn)
         self._publisher = self._publisher or self._bus.publisher()
         counts: Counter[str] = Counter()
         heads: dict[str, Head] = {}
         broken: list[Spooled] = []
         for number, spooled in enumerate(taken):
+            self.pulse.turn()
             try:
                 segment, session = read(spooled)
             except (OSError, ValueError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -44,8 +44,12 @@ class Heads:
         """Is being published: should nobody hear how it ended, the topic tells, and this says whose it was."""
         self._tried[(stream_id, head.sequence, head.captured_at_ms)] = head
 
-    def learn(self, streams: set[str]) -> None:
-        """Asks for those not asked before. Raises BrokerUnavailableError, TopicMissingError."""
+    def learn(self, streams: set[str], turn: Callable[[], None] = lambda: None) -> None:
+        """Asks for those not asked before. Raises BrokerUnavailableError, TopicMissingError.
+
+        Args:
+            turn: called as a sign of life while a long topic is read.
+        """
         wanted = streams - self._asked
         if not wanted:
             return
@@ -53,11 +57,11 @@ class Heads:
         known = {stream: self._remembered[stream] for stream in wanted if stream in self._remembered}
         if known:
             since_ms = min(head.captured_at_ms for head in known.values()) - _MARGIN_MS
-            self._heads |= {**known, **self._on_topic(set(known), since_ms)}
+            self._heads |= {**known, **self._on_topic(set(known), since_ms, turn)}
         new = wanted - known.keys()
         for since_ms in (now_ms - _RECENT_MS, 0):  # a stream that is not found lately may still be there
             if new := new - self._heads.keys():
-                self._heads |= self._on_topic(new, since_ms)
+                self._heads |= self._on_topic(new, since_ms, turn)
         self._asked |= wanted
 
     def doubt(self) -> None:
@@ -69,10 +73,9 @@ class Heads:
         part.write_text(json.dumps({name: _plain(head) for name, head in self._remembered.items()}))
         part.rename(self._file)
 
-    def _on_topic(self, streams: set[str], since_ms: int) -> dict[str, Head]:
-        return {
-            name: self._ours(name, head) for name, head in newest(self._bus, self._topic, streams, since_ms).items()
-        }
+    def _on_topic(self, streams: set[str], since_ms: int, turn: Callable[[], None]) -> dict[str, Head]:
+        found = newest(self._bus, self._topic, streams, since_ms, turn)
+        return {name: self._ours(name, head) for name, head in found.items()}
 
     def _ours(self, stream_id: str, found: Head) -> Head:
         """With the session it came from, when it was this process that published it."""
@@ -81,12 +84,15 @@ class Heads:
         return tried or (last if last.sequence == found.sequence else found)
 
 
-def newest(bus: Bus, topic: str, streams: Iterable[str], since_ms: int) -> dict[str, Head]:
+def newest(
+    bus: Bus, topic: str, streams: Iterable[str], since_ms: int, turn: Callable[[], None] = lambda: None
+) -> dict[str, Head]:
     """Of each stream the segment with the highest number that was written since. Raises BrokerUnavailableError."""
     found: dict[str, Head] = {}
     keys = {stream.encode() for stream in streams}
     with closing(bus.reader([topic], from_beginning=True, since_ms=max(0, since_ms))) as reader:
         while not reader.at_end():
+            turn()
             for delivery in reader.poll(_POLL_S, 200):
                 if delivery.record.key in keys:
                     with suppress(SegmentInvalidError):  # somebody else's; the worker will say so

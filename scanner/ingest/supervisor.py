@@ -21,7 +21,7 @@ from scanner.ingest.sources import SourceSpec
 from scanner.ingest.spool import Spool
 from scanner.ingest.status import Status
 from scanner.ports import Bus
-from scanner.telemetry import IngestMetrics
+from scanner.telemetry import IngestMetrics, Pulse
 
 _WATCH_S = 1.0
 
@@ -39,6 +39,22 @@ class Plan:
     rules: Rules
 
 
+class BothPulse(Pulse):
+    """Alive, and ready, while two loops go round: the one over the feeds, which turns it, and delivery's."""
+
+    def __init__(self, delivery: Pulse) -> None:
+        super().__init__()
+        self._delivery = delivery
+
+    @property
+    def alive(self) -> bool:
+        return super().alive and self._delivery.alive
+
+    @property
+    def ready(self) -> bool:
+        return self.alive
+
+
 class Ingest:
     """Runs feeds and the delivery behind them."""
 
@@ -54,13 +70,18 @@ class Ingest:
         """of the three above"""
         heads = Heads(bus, plan.topic, plan.spool / "heads.json")
         self._delivery = Delivery(bus, plan.topic, self.spool, heads, claims, self.status)
+        self.pulse = BothPulse(self._delivery.pulse)
 
     def run(self, stop: Event, told: Callable[[], None], *, lasting: bool = False) -> None:
-        """Until stopped, or every source has ended and none is watched for. Raises SettingsError at the start.
+        """Until stopped, or every source has ended and none is watched for.
 
         Args:
             told: called about once a second.
             lasting: goes on when every source has ended: others may be added.
+
+        Raises:
+            SettingsError: at the start.
+            DeliveryDiedError: segments come, and nobody delivers them.
         """
         with self._lock:
             self._change(strict=True)
@@ -69,6 +90,8 @@ class Ingest:
         lasting |= self._roster.file is not None
         try:
             while not stop.wait(_WATCH_S):
+                self.pulse.turn()
+                self._delivery.check()
                 told()
                 with self._lock:
                     if not lasting and all(feed.finished for feed in self._feeds.values()):
@@ -83,6 +106,7 @@ class Ingest:
                     feed.stop(end=False)
             self._delivery.stop(self._plan.drain_s)
             self.spool.close()
+        self._delivery.check()
 
     def put(self, source: SourceSpec) -> bool:
         """Adds a source, or changes one that was added. Whether it is new. From any thread. Raises SettingsError."""

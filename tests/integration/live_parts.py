@@ -73,19 +73,24 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-@contextmanager
-def ingesting(
+def ingest_of(
     bus: MoodyBus,
     spool: Path,
     *sources: SourceSpec,
     file: Path | None = None,
     spool_bytes: int = 2**26,
     rules: Rules = RULES,
-) -> Iterator[Ingest]:
+    registry: CollectorRegistry | None = None,
+) -> Ingest:
     plan = Plan(TOPIC, spool, spool_bytes, drain_s=5.0, rules=rules)
     roster = Roster(sources, file, spool / "sources.json")
-    claims, metrics = ClaimRule(ObjectStore(), 2**22, None), IngestMetrics(CollectorRegistry())
-    ingest, stop = Ingest(bus, plan, roster, claims, metrics), Event()
+    claims, metrics = ClaimRule(ObjectStore(), 2**22, None), IngestMetrics(registry or CollectorRegistry())
+    return Ingest(bus, plan, roster, claims, metrics)
+
+
+@contextmanager
+def ingesting(bus: MoodyBus, spool: Path, *sources: SourceSpec, **more: Any) -> Iterator[Ingest]:
+    ingest, stop = ingest_of(bus, spool, *sources, **more), Event()
     thread = Thread(target=ingest.run, args=(stop, lambda: None), kwargs={"lasting": not sources})
     thread.start()
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from hashlib import sha256
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_what_is_spooled_comes_back_as_it_was(tmp_path: Path) -> None:
     spool.close()
 
 
-@pytest.mark.parametrize(
+DAMAGE = pytest.mark.parametrize(
     ("content", "why"),
     [
         (b"", "its head: Invalid JSON: EOF"),
@@ -68,6 +69,9 @@ def test_what_is_spooled_comes_back_as_it_was(tmp_path: Path) -> None:
     ],
     ids=["empty", "half a head", "zeros", "no object", "a later head", "an earlier head", "another type"],
 )
+
+
+@DAMAGE
 def test_a_file_that_was_damaged_is_set_aside_and_the_rest_delivered(tmp_path: Path, content: bytes, why: str) -> None:
     path = left_behind(tmp_path)[1]
     path.write_bytes(content)
@@ -83,6 +87,16 @@ def test_a_file_that_was_damaged_is_set_aside_and_the_rest_delivered(tmp_path: P
     again = Spool(tmp_path, 10_000)
     assert (len(again), again.damaged) == (2, [])
     again.close()
+
+
+@DAMAGE
+def test_a_file_that_is_damaged_while_it_waits_is_told(tmp_path: Path, content: bytes, why: str) -> None:
+    path = left_behind(tmp_path)[1]
+    spool = Spool(tmp_path, 10_000)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(why)):
+        read(spool.take(10_000, 0)[1])
+    spool.close()
 
 
 def test_a_new_segment_takes_no_number_of_one_that_was_set_aside(tmp_path: Path) -> None:
