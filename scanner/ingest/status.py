@@ -65,9 +65,15 @@ class Status:
             return status
 
     def state(self, name: str, state: State) -> None:
+        """An end is final until the source is added again, whatever a thread of the past still says."""
         with self._lock:
+            if self._sources[name].state is State.ENDED:
+                return
             self._sources[name].state = state
-        self._metrics.live(name, up=state is State.LIVE)
+            if state is State.ENDED:
+                self._metrics.ended(name)
+            else:
+                self._metrics.live(name, up=state is State.LIVE)
 
     def live(self, name: str, codec: str, size: tuple[int, int]) -> None:
         with self._lock:

@@ -22,6 +22,7 @@ from live_parts import (
     on_topic,
     wait_until,
 )
+from prometheus_client import CollectorRegistry
 
 from scanner.core.errors import SettingsError
 from scanner.ingest import source_of
@@ -80,6 +81,31 @@ def test_sources_come_and_go_and_disturb_no_other(bus: MoodyBus, caller: Caller,
         wait_until(lambda: on_topic(bus)[-1].end_of_stream)
     assert_no_number_twice(on_topic(bus))
     assert told["cam"]["lost"] == 0
+
+
+def test_only_a_source_that_is_wanted_can_be_down(bus: MoodyBus, tmp_path: Path, clip: Path) -> None:
+    registry, file = CollectorRegistry(), tmp_path / "sources.toml"
+    dead = "rtmp://127.0.0.1:1/live/key"
+    file.write_text(f'[listed]\nurl = "{dead}"\n[kept]\nurl = "{dead}"\n')
+
+    def live() -> dict[str, float]:
+        (family,) = (family for family in registry.collect() if family.name == "scanner_ingest_live")
+        return {sample.labels["source"]: sample.value for sample in family.samples}
+
+    running = ingesting(bus, tmp_path / "spool", file=file, registry=registry)
+    with running as ingest, Api(ingest, "127.0.0.1", 0, TOKEN) as api:
+        caller = Caller(api.address)
+        assert caller("PUT", "/sources/added", {"url": dead})[0] == 201
+        assert caller("PUT", "/sources/clip", {"url": str(clip)})[0] == 201
+        wait_until(lambda: all(caller("GET", f"/sources/{name}")[1]["reconnects"] for name in ("added", "listed")))
+        wait_until(lambda: caller("GET", "/sources/clip")[1]["state"] == "ended")
+        assert live() == {"added": 0, "listed": 0, "kept": 0}
+        assert caller("DELETE", "/sources/added")[0] == 200
+        assert live() == {"listed": 0, "kept": 0}
+        file.write_text(f'[kept]\nurl = "{dead}"\n')
+        wait_until(lambda: live() == {"kept": 0})
+        assert caller("PUT", "/sources/added", {"url": dead})[0] == 201
+        wait_until(lambda: live() == {"added": 0, "kept": 0})
 
 
 def test_a_source_that_is_put_again_is_changed_and_its_numbers_go_on(bus: MoodyBus, caller: Caller, clip: Path) -> None:
