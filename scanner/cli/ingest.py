@@ -52,34 +52,41 @@ def ingest(
     import signal
     from threading import Event
 
-    from scanner.assembly.bus import kafka_bus, media_store
-    from scanner.ingest import Ingest, Roster, source_of
-    from scanner.ingest.claims import ClaimRule
-    from scanner.telemetry import IngestMetrics, serve_metrics
+    from scanner.telemetry import serve_metrics
 
     flags = {"segment_s": segment, "spool_dir": spool, "api_port": api_port}
     ours = {f"ingest_{name}": value for name, value in flags.items()}
     chosen = settings_from(settings, kafka_bootstrap_servers=bootstrap, **ours)
-    plan = _plan(chosen)
-    kept = None if chosen.ingest.api_port is None else plan.spool / "sources.json"
-    roster = Roster([source_of(url) for url in urls or ()], sources, kept)
-    _check(roster, chosen)
-    bus = kafka_bus(chosen)
-    _find_topic(kafka_bus(chosen, deadline_s=_LOOK_S), plan.topic)
-    claims = ClaimRule(media_store(chosen), chosen.claims.inline_limit_bytes, chosen.claims.write_to)
-    running = Ingest(bus, plan, roster, claims, IngestMetrics())
+    running = _assembled(chosen, urls or [], sources)
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     if metrics_port is not None:
         serve_metrics(metrics_port, running.pulse)
     with _api(running, chosen), errors.status("starting") as line:
-        running.run(stop, lambda: line.update(_line(running)), lasting=kept is not None)
+        running.run(stop, lambda: line.update(_line(running)), lasting=chosen.ingest.api_port is not None)
     if left := len(running.spool):
-        told = f"scanner: {left} segments wait in {plan.spool} for the next start"
+        told = f"scanner: {left} segments wait in {running.spool.folder} for the next start"
         errors.print(told, style="yellow", markup=False)
     for source in running.status.sources():
         _say(source, as_json=wants_json(as_json))
+
+
+def _assembled(chosen: Settings, urls: list[str], file: Path | None) -> Ingest:
+    """Everything that can be refused is refused here. Raises SettingsError, TopicMissingError."""
+    from scanner.assembly.bus import kafka_bus, media_store
+    from scanner.ingest import Ingest, Roster, source_of
+    from scanner.ingest.claims import ClaimRule
+    from scanner.telemetry import IngestMetrics
+
+    plan = _plan(chosen)
+    kept = None if chosen.ingest.api_port is None else plan.spool / "sources.json"
+    roster = Roster([source_of(url) for url in urls], file, kept)
+    _check(roster, chosen)
+    bus = kafka_bus(chosen)
+    _find_topic(kafka_bus(chosen, deadline_s=_LOOK_S), plan.topic)
+    claims = ClaimRule(media_store(chosen), chosen.claims.inline_limit_bytes, chosen.claims.write_to)
+    return Ingest(bus, plan, roster, claims, IngestMetrics())
 
 
 def _check(roster: Roster, chosen: Settings) -> None:

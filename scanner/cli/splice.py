@@ -63,25 +63,16 @@ def splice(
 
     One person's real clips are played to and fro; a forgery of one of them (`pair`) takes its place at the same moment.
     """
-    import numpy as np
-
     from scanner.core.evidence import alarm_level
     from scanner.core.verdict import FRAMES_PER_SECOND
     from scanner.evaluation.spliced import figures
     from scanner.evaluation.spliced_plot import draw
-    from scanner.evaluation.splicing import planned
 
-    names = [name.strip() for name in coverages.split(",")]
-    if not names or set(names) - set(COVERAGES):
-        raise SettingsError(f"--coverages: some of {', '.join(COVERAGES)}, got {coverages!r}")
+    names = _named(coverages)
     chosen = settings_from(settings, scan_model=model, scan_device=device, policy_false_alarms_per_1000_h=false_alarms)
     folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(seed)
     materials = _materials(folder, labels, root, streams, seed)
-    try:
-        plans = [planned(material, minutes, rng) for material in materials]
-    except ValueError as error:
-        raise SettingsError(f"--minutes: {error}") from error
+    plans = _plans(materials, minutes, seed)
     with _scanning(chosen, null_bound) as parts:
         runs: dict[str, list[tuple[Plan, Watched]]] = {name: [] for name in names}
         for material, plan in zip(materials, plans, strict=True):
@@ -97,6 +88,25 @@ def splice(
             write_line(json.dumps({"null_bound": judge.calibration.null_bound, "level": level, **asdict(one)}).encode())
     else:
         _print(found, judge.calibration.null_bound, level)
+
+
+def _named(coverages: str) -> list[str]:
+    names = [name.strip() for name in coverages.split(",")]
+    if not names or set(names) - set(COVERAGES):
+        raise SettingsError(f"--coverages: some of {', '.join(COVERAGES)}, got {coverages!r}")
+    return names
+
+
+def _plans(materials: list[Material], minutes: float, seed: int) -> list[Plan]:
+    import numpy as np
+
+    from scanner.evaluation.splicing import planned
+
+    rng = np.random.default_rng(seed)
+    try:
+        return [planned(material, minutes, rng) for material in materials]
+    except ValueError as error:
+        raise SettingsError(f"--minutes: {error}") from error
 
 
 def _materials(folder: Path, labels: Path | None, root: Path | None, streams: int, seed: int) -> list[Material]:

@@ -57,7 +57,7 @@ class Spool:
 
     def __init__(self, folder: Path, most_bytes: int) -> None:
         """Raises SettingsError when another process uses the folder, or it cannot be written."""
-        self._folder = folder
+        self.folder = folder
         self._most_bytes = most_bytes
         self._change = Condition()
         self._waiting: deque[Spooled] = deque()
@@ -81,7 +81,7 @@ class Spool:
         head = json.dumps(asdict(_head_of(segment, session))).encode() + b"\n"
         with self._change:
             number, self._next = self._next, self._next + 1
-        path = self._folder / f"{number:012}-{_digest(segment.stream_id)}{_SUFFIX}"
+        path = self.folder / f"{number:012}-{_digest(segment.stream_id)}{_SUFFIX}"
         part = path.with_suffix(".part")
         try:
             part.write_bytes(head + segment.payload)
