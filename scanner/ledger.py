@@ -32,8 +32,8 @@ class Debt:
     delivery: Delivery
     taken_s: float
     """monotonic clock when it was delivered"""
-    live_at_ms: int = 0
-    """wall clock at which its first frame was live; when its source does not tell, at which it reached its topic"""
+    live_at_ms: int | None = None
+    """wall clock at which its first frame was live; None: it is not live, or nobody says (see shedding)"""
     claimed_bytes: int = 0
     """of a claim check: fetched when the segment is looked at"""
     outputs: tuple[Record, ...] | None = field(default=None, repr=False)
@@ -44,6 +44,11 @@ class Debt:
     @property
     def place(self) -> Place:
         return self.delivery.record.topic, self.delivery.partition
+
+    @property
+    def due_ms(self) -> int:
+        """Wall clock from which it counts as waiting: since it was live, or else since it reached its topic."""
+        return self.delivery.timestamp_ms if self.live_at_ms is None else self.live_at_ms
 
     @property
     def size(self) -> int:
@@ -80,7 +85,7 @@ class Ledger:
         self._offered: Payment | None = None
 
     def take(self, delivery: Delivery, now_s: float) -> Debt:
-        debt = Debt(delivery, now_s, delivery.timestamp_ms)
+        debt = Debt(delivery, now_s)
         self._owed.setdefault(debt.place, deque()).append(debt)
         return debt
 

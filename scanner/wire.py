@@ -175,8 +175,9 @@ def segment_of(delivery: Delivery) -> Segment:
 
 
 LIVE_AT = "live-at-ms"
-"""on verdicts: wall clock at which the segment's last frame was live, or, when its source does not tell, at which the
-segment reached its topic; with the record's own time it tells how far behind live the verdict came"""
+"""on verdicts: wall clock at which the segment's last frame was live, or, when its source does not tell or it was
+redriven, at which the segment reached its topic; with the record's own time it tells how far behind live the verdict
+came"""
 WORKER = "scanner-worker"
 """on verdicts: the worker that answered"""
 CELLS_RESTARTED = "scanner-cells-restarted"

@@ -118,9 +118,11 @@ class Answering:
 
 
 def _live_at_ms(job: Job, verdict: Verdict) -> int:
-    """When the segment's last frame was live, or, as long as its source does not tell, when it came onto the topic."""
+    """When the segment's last frame was live, or, when that is not told or long over, when it came onto the topic."""
     captured_ms = job.segment.captured_at_ms
-    return job.debt.delivery.timestamp_ms if captured_ms is None else captured_ms + verdict.end_ms - verdict.start_ms
+    if captured_ms is None or job.debt.live_at_ms is None:
+        return job.debt.due_ms
+    return captured_ms + verdict.end_ms - verdict.start_ms
 
 
 def told_shadow(metrics: Metrics) -> Told:

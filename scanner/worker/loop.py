@@ -37,6 +37,7 @@ from scanner.worker.answering import Answering, now_ms
 from scanner.worker.holding import Holding
 from scanner.worker.looking import Looker
 from scanner.worker.rules import Rules
+from scanner.worker.shedding import live_at_ms
 from scanner.worker.streams import Job, Stream, Streams, remembered
 from scanner.worker.turns import Turns
 from scanner.worker.watchdog import Remedy, Watchdog
@@ -137,7 +138,7 @@ class Worker:
             debt.outputs = self._answering.refuse(debt, error)
             return
         debt.claimed_bytes = segment.claim.size if segment.claim else 0
-        debt.live_at_ms = segment.captured_at_ms or debt.live_at_ms
+        debt.live_at_ms = live_at_ms(segment, delivery)
         self._streams.add(debt, segment)
         self._metrics.pending(self._ledger.pending_bytes)
 
@@ -204,7 +205,7 @@ class Worker:
                 self._metrics.archived()
                 continue
             self._metrics.committed(max(0, now - debt.delivery.timestamp_ms) / 1000)
-            self._metrics.behind(debt.delivery.partition, max(0, now - debt.live_at_ms) / 1000)
+            self._metrics.behind(debt.delivery.partition, max(0, now - debt.due_ms) / 1000)
         self._metrics.pending(self._ledger.pending_bytes)
 
     def _tell_age(self) -> None:
@@ -213,7 +214,7 @@ class Worker:
         for place in self._streams.places:
             oldest = self._ledger.oldest(place)
             if oldest is not None and not self._rules.archived(place):
-                self._metrics.behind(place[1], max(0, now - oldest.live_at_ms) / 1000)
+                self._metrics.behind(place[1], max(0, now - oldest.due_ms) / 1000)
 
     def _rouse(self, subscription: Subscription) -> None:
         """What a partition needs that stands still although it is not paused, and nothing is waited for."""

@@ -4,7 +4,8 @@
     ──── patrol_after_s ────────── shed_after_s ──────▶
       as evidence says │ one clip │ no look: insufficient_evidence, reason `shed`
 
-Only segments that say when they were captured are live. An archive has time, and is never shed.
+Only segments that say when they were captured are live. An archive has time, and is never shed; nor is a segment that
+was redriven: it comes late because somebody asked for it again, and says nothing of how busy this worker is.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from dataclasses import replace
 
 from scanner.core.types import Mode, Reason, Segment, Timing
 from scanner.core.verdict import nothing_seen
+from scanner.letters import redriven_from
 from scanner.pipeline import Look
+from scanner.ports import Delivery
 
 
 class Shedding:
@@ -24,11 +27,15 @@ class Shedding:
         self._shed_after_s = shed_after_s
         self._shedding = False
 
-    def mode(self, segment: Segment, wanted: Mode, now_ms: int) -> Mode | None:
-        """How to look at a segment whose turn has come; None: not at all."""
-        if segment.captured_at_ms is None:
+    def mode(self, live_ms: int | None, wanted: Mode, now_ms: int) -> Mode | None:
+        """How to look at a segment whose turn has come; None: not at all.
+
+        Args:
+            live_ms: see live_at_ms.
+        """
+        if live_ms is None:
             return wanted
-        age_s = (now_ms - segment.captured_at_ms) / 1000
+        age_s = (now_ms - live_ms) / 1000
         late = self._patrol_after_s is not None and age_s > self._patrol_after_s
         if self._shed_after_s is not None:
             young_s = min(self._patrol_after_s or self._shed_after_s, self._shed_after_s)
@@ -36,6 +43,11 @@ class Shedding:
         if self._shedding:
             return None
         return Mode.PATROL if late else wanted
+
+
+def live_at_ms(segment: Segment, delivery: Delivery) -> int | None:
+    """Wall clock at which the segment's first frame was live; None: it has time."""
+    return None if redriven_from(delivery.record) is not None else segment.captured_at_ms
 
 
 def unseen(segment: Segment, mode: Mode) -> Look:

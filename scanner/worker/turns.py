@@ -82,7 +82,7 @@ class Turns:
     def _decided(self, stream: Stream, job: Job) -> Mode | None:
         """As its evidence asks, where time and the others leave room for it; None: no look at all."""
         name, now_s = (job.debt.place, job.segment.stream_id), time.monotonic()
-        mode = self._shedding.mode(job.segment, stream.state.mode, now_ms())
+        mode = self._shedding.mode(job.debt.live_at_ms, stream.state.mode, now_ms())
         if mode is Mode.INSPECT and not self._inspections.grant(name, urgency(stream.state), now_s):
             mode = Mode.PATROL
         if mode is not Mode.INSPECT:

@@ -14,6 +14,7 @@ from scripted import ScriptedObserver, ScriptedSighting, pipeline, record
 from scanner import wire
 from scanner.bus.memory import MemoryBus
 from scanner.core.types import Segment
+from scanner.letters import redriven_from
 from scanner.ports import Record, TopicPlan
 from scanner.redrive import Fate, Wanted, letters, redrive
 from scanner.telemetry import Metrics
@@ -42,13 +43,14 @@ def bus() -> MemoryBus:
     return bus
 
 
-def work(bus: MemoryBus, observer=None, largest_record_bytes: int = 10**6) -> None:
+def work(bus: MemoryBus, observer=None, largest_record_bytes: int = 10**6, registry=None, **more: float) -> None:
     """Until nothing is left to answer."""
     stop = threading.Event()
-    rules = Rules(TOPICS, "group", None, lookers=2, commit_interval_s=0.0, largest_record_bytes=largest_record_bytes)
+    least = {"lookers": 2, "commit_interval_s": 0.0, "largest_record_bytes": largest_record_bytes}
+    rules = Rules(TOPICS, "group", None, **least, **more)
     with pipeline() as parts:
         chosen = replace(parts, observer=observer or parts.observer)
-        worker = Worker(bus, chosen, None, Metrics(CollectorRegistry()), rules)
+        worker = Worker(bus, chosen, None, Metrics(registry or CollectorRegistry()), rules)
         thread = threading.Thread(target=worker.run, args=(stop,))
         thread.start()
         deadline = time.monotonic() + 60
@@ -139,6 +141,33 @@ def test_a_letter_without_its_bytes_takes_them_from_where_they_lay(bus: MemoryBu
     assert driven(bus, Wanted(coordinates=newest(bus))) == [Fate.REDRIVEN]
     again = bus.reader([TOPICS.segments], from_beginning=True).poll(0, 100)
     assert [each.record.value for each in again].count(payload) == 2
+
+
+def live(sequence: int, payload: bytes, captured_at_ms: int) -> Record:
+    digest = hashlib.sha256(payload).hexdigest()
+    segment = Segment("live", sequence, sequence * 2000, payload, digest, captured_at_ms=captured_at_ms)
+    return wire.segment_record(segment, TOPICS.segments)
+
+
+def test_a_live_segment_that_is_redriven_hours_later_is_looked_at_and_sheds_nobody_else(bus: MemoryBus) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    captured_ms = now_ms - 5 * 3600 * 1000
+    bus.publisher().publish(live(0, b"poison 7", captured_ms))
+    work(bus)
+    assert driven(bus, Wanted(stream_id="live")) == [Fate.REDRIVEN]
+    bus.publisher().publish(live(1, b"good 8", now_ms))
+    registry = CollectorRegistry()
+    work(bus, HealedObserver(), registry=registry, patrol_after_s=20, shed_after_s=60)
+    found = bus.reader([TOPICS.verdicts], from_beginning=True).poll(0, 100)
+    said = {v.sequence: (v, d) for d in found if (v := wire.verdict_of(d.record)).stream_id == "live"}
+    assert [said[sequence][0].reasons for sequence in (0, 1)] == [(), ()]
+    assert [said[sequence][0].coverage.frames_decoded for sequence in (0, 1)] == [60, 60]
+    # Seconds behind live are those since it came again; when it was captured stays told.
+    assert int(dict(said[0][1].record.headers)[wire.LIVE_AT]) >= now_ms
+    behind = [registry.get_sample_value("scanner_seconds_behind_live", {"partition": str(each)}) for each in range(2)]
+    assert max(each or 0.0 for each in behind) < 60
+    again = [d for d in bus.reader([TOPICS.segments], from_beginning=True).poll(0, 100) if redriven_from(d.record)]
+    assert [wire.segment_of(each).captured_at_ms for each in again] == [captured_ms]
 
 
 def newest(bus: MemoryBus) -> frozenset[tuple[int, int]]:

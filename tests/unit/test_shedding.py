@@ -8,8 +8,8 @@ from scanner.worker.shedding import Shedding, unseen
 NOW_MS = 1_000_000_000
 
 
-def live(age_s: float) -> Segment:
-    return Segment("cam", 0, 0, b"x", "0", captured_at_ms=NOW_MS - int(age_s * 1000))
+def live(age_s: float) -> int:
+    return NOW_MS - int(age_s * 1000)
 
 
 def modes(shedding: Shedding, *ages_s: float) -> list[Mode | None]:
@@ -24,7 +24,7 @@ def test_the_older_the_less_and_young_again_before_anything_is_looked_at() -> No
 def test_an_archive_is_looked_at_however_late() -> None:
     shedding = Shedding(patrol_after_s=10, shed_after_s=30)
     modes(shedding, 31)
-    assert shedding.mode(Segment("old", 0, 0, b"x", "0"), Mode.FULL, NOW_MS) is Mode.FULL
+    assert shedding.mode(None, Mode.FULL, NOW_MS) is Mode.FULL
 
 
 def test_what_is_not_set_never_happens() -> None:
@@ -34,6 +34,6 @@ def test_what_is_not_set_never_happens() -> None:
 
 
 def test_what_is_not_looked_at_says_so() -> None:
-    look = unseen(live(99), Mode.PATROL)
+    look = unseen(Segment("cam", 0, 0, b"x", "0"), Mode.PATROL)
     assert look.observation.reasons == (Reason.SHED,)
     assert (look.observation.tally.frames_decoded, look.scored) == (0, ())
