@@ -33,7 +33,7 @@ class Debt:
     taken_s: float
     """monotonic clock when it was delivered"""
     live_at_ms: int | None = None
-    """wall clock at which its first frame was live; None: it is not live, or nobody says (see shedding)"""
+    """wall clock at which a live segment was complete; None: it has time, or nobody says (see shedding)"""
     claimed_bytes: int = 0
     """of a claim check: fetched when the segment is looked at"""
     outputs: tuple[Record, ...] | None = field(default=None, repr=False)
@@ -47,7 +47,7 @@ class Debt:
 
     @property
     def due_ms(self) -> int:
-        """Wall clock from which it counts as waiting: since it was live, or else since it reached its topic."""
+        """Wall clock from which it counts as waiting: since it was complete, or else since it reached its topic."""
         return self.delivery.timestamp_ms if self.live_at_ms is None else self.live_at_ms
 
     @property

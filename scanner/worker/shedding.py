@@ -1,9 +1,10 @@
 """What is left out when live streams come faster than they can be looked at: coverage first, then looks. Never answers.
 
-    age of a live segment when its turn comes
+    age of a live segment when its turn comes, since it was complete
     ──── patrol_after_s ────────── shed_after_s ──────▶
       as evidence says │ one clip │ no look: insufficient_evidence, reason `shed`
 
+A segment is there when its last frame is: its own length is nobody's delay, however far apart its keyframes are.
 Only segments that say when they were captured are live. An archive has time, and is never shed; nor is a segment that
 was redriven: it comes late because somebody asked for it again, and says nothing of how busy this worker is.
 """
@@ -17,6 +18,8 @@ from scanner.core.verdict import nothing_seen
 from scanner.letters import redriven_from
 from scanner.pipeline import Look
 from scanner.ports import Delivery
+
+LONGEST_MS = 30_000  # what ingestion cuts at most; what waited longer before it came onto its topic waited in a spool
 
 
 class Shedding:
@@ -46,8 +49,17 @@ class Shedding:
 
 
 def live_at_ms(segment: Segment, delivery: Delivery) -> int | None:
-    """Wall clock at which the segment's first frame was live; None: it has time."""
-    return None if redriven_from(delivery.record) is not None else segment.captured_at_ms
+    """Wall clock at which a live segment was complete and could be looked at; None: it has time.
+
+    How long it is, only a look tells. It came onto its topic when it ended, unless its source kept it for a while: more
+    than the longest segment after its first frame counts as delay.
+
+        captured-at-ms ──── its own length ────▶ on its topic ──── delay ────▶ its turn
+    """
+    captured_ms = segment.captured_at_ms
+    if captured_ms is None or redriven_from(delivery.record) is not None:
+        return None
+    return min(max(captured_ms, delivery.timestamp_ms), captured_ms + LONGEST_MS)
 
 
 def unseen(segment: Segment, mode: Mode) -> Look:
