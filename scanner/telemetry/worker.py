@@ -52,8 +52,8 @@ class Metrics:
         self._archived = Counter("scanner_archive_segments", "Segments of archives answered.", registry=registry)
         self._behind = Gauge(
             "scanner_seconds_behind_live",
-            "Age of the oldest segment that waits for its answer, or of the last answered one: since it was complete"
-            " where its source told when it was live, else since it reached its topic.",
+            "Age of the oldest segment that waits for its answer, or of the last answered one, and 0 when none came for"
+            " a while: since it was complete where its source told when it was live, else since it reached its topic.",
             ["partition"],
             registry=registry,
         )

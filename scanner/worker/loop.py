@@ -34,6 +34,7 @@ from scanner.pipeline import Look, Pipeline
 from scanner.ports import Bus, Delivery, MediaStore, Place, Record, Subscription
 from scanner.telemetry import Metrics
 from scanner.worker.answering import Answering, now_ms
+from scanner.worker.behind import Behind
 from scanner.worker.holding import Holding
 from scanner.worker.looking import Looker
 from scanner.worker.rules import Rules
@@ -64,11 +65,14 @@ class Worker:
         self._watchdog = Watchdog(rules.stuck_after_s)
         self._turns = Turns(rules, self._looker, self._watchdog, metrics)
         self._holding = Holding(rules)
+        self._behind = Behind(rules, metrics)
         self._ledger = Ledger()
         self._streams = Streams()
         self._last_commit_s = 0.0
         self._away = False
         """whether the last commit found no broker"""
+        self._heard = True
+        """whether the last poll found one"""
 
     def run(self, stop: threading.Event) -> None:
         """Works until `stop` is set, then finishes what was begun, commits and leaves.
@@ -124,11 +128,14 @@ class Worker:
 
     def _poll(self, subscription: Subscription) -> list[Delivery]:
         try:
-            return subscription.poll(0.0 if self._turns.any_ended else POLL_S, limit=self._rules.lookers * 4)
+            found = subscription.poll(0.0 if self._turns.any_ended else POLL_S, limit=self._rules.lookers * 4)
         except BrokerUnavailableError as error:
             log.warning("bus_unavailable", error=str(error))
+            self._heard = False
             time.sleep(AWAY_S)
             return []
+        self._heard = True
+        return found
 
     def _take(self, delivery: Delivery) -> None:
         debt = self._ledger.take(delivery, time.monotonic())
@@ -179,7 +186,7 @@ class Worker:
     def _commit(self, subscription: Subscription) -> None:
         payment = self._ledger.payable()
         self._last_commit_s = time.monotonic()
-        self._tell_age()
+        self._behind.tell(self._streams, self._ledger, self._holding, heard=self._heard)
         if payment is None:
             return
         try:
@@ -207,14 +214,6 @@ class Worker:
             self._metrics.committed(max(0, now - debt.delivery.timestamp_ms) / 1000)
             self._metrics.behind(debt.delivery.partition, max(0, now - debt.due_ms) / 1000)
         self._metrics.pending(self._ledger.pending_bytes)
-
-    def _tell_age(self) -> None:
-        """How far behind the partitions are on which something waits."""
-        now = now_ms()
-        for place in self._streams.places:
-            oldest = self._ledger.oldest(place)
-            if oldest is not None and not self._rules.archived(place):
-                self._metrics.behind(place[1], max(0, now - oldest.due_ms) / 1000)
 
     def _rouse(self, subscription: Subscription) -> None:
         """What a partition needs that stands still although it is not paused, and nothing is waited for."""
