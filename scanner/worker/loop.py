@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 
 import structlog
 
@@ -37,6 +36,7 @@ from scanner.worker.answering import Answering, now_ms
 from scanner.worker.behind import Behind
 from scanner.worker.holding import Holding
 from scanner.worker.looking import Looker
+from scanner.worker.rousing import Rousing
 from scanner.worker.rules import Rules
 from scanner.worker.shedding import live_at_ms
 from scanner.worker.streams import Job, Stream, Streams, remembered
@@ -68,6 +68,7 @@ class Worker:
         self._behind = Behind(rules, metrics)
         self._ledger = Ledger()
         self._streams = Streams()
+        self._rousing = Rousing(self._watchdog, self._streams, self._ledger, self._holding, self._looker, metrics)
         self._last_commit_s = 0.0
         self._away = False
         """whether the last commit found no broker"""
@@ -90,9 +91,7 @@ class Worker:
 
     def _belong(self, stop: threading.Event, lookers: ThreadPoolExecutor) -> None:
         """One membership, as soon as there is a broker to have it with."""
-        topics, group = self._rules.topics.asked, self._rules.group
-        asked = partial(self._bus.subscribe, topics, group, self)
-        subscription = insisted(asked, stop, self._metrics.pulse.turn, close=lambda late: late.close())
+        subscription = insisted(self._subscribe, stop, self._metrics.pulse.turn, close=lambda late: late.close())
         if subscription is None:
             return
         try:
@@ -106,6 +105,13 @@ class Worker:
             subscription.close()
             self._forget(self._streams.places)
             self._metrics.assigned(0)
+
+    def _subscribe(self) -> Subscription:
+        try:
+            return self._bus.subscribe(self._rules.topics.asked, self._rules.group, self)
+        except BrokerUnavailableError:
+            self._watchdog.excuse(time.monotonic())
+            raise
 
     # The loop.
 
@@ -123,7 +129,8 @@ class Worker:
         if time.monotonic() - self._last_commit_s >= self._rules.commit_interval_s:
             self._commit(subscription)
         # Step 5. Look after partitions that stand still.
-        self._rouse(subscription)
+        for place, remedy in self._rousing.due(subscription):
+            self._heal(subscription, place, remedy)
         self._metrics.pulse.turn()
 
     def _poll(self, subscription: Subscription) -> list[Delivery]:
@@ -132,6 +139,7 @@ class Worker:
         except BrokerUnavailableError as error:
             log.warning("bus_unavailable", error=str(error))
             self._heard = False
+            self._watchdog.excuse(time.monotonic())
             time.sleep(AWAY_S)
             return []
         self._heard = True
@@ -198,6 +206,7 @@ class Worker:
         except BrokerUnavailableError as error:
             log.warning("commit_failed", error=str(error), segments=len(payment.debts))
             self._away = True
+            self._watchdog.excuse(time.monotonic())
             return  # still owed: the next round commits the same again
         self._away = False
         self._ledger.paid(payment)
@@ -214,32 +223,6 @@ class Worker:
             self._metrics.committed(max(0, now - debt.delivery.timestamp_ms) / 1000)
             self._metrics.behind(debt.delivery.partition, max(0, now - debt.due_ms) / 1000)
         self._metrics.pending(self._ledger.pending_bytes)
-
-    def _rouse(self, subscription: Subscription) -> None:
-        """What a partition needs that stands still although it is not paused, and nothing is waited for."""
-        due = self._watchdog.overdue(time.monotonic())
-        try:
-            behind = subscription.behind(list(due)) if due else {}
-        except BrokerUnavailableError:
-            behind = {}  # nobody can do anything: no fault of the partition's
-        self._watchdog.forget(due.keys() - set(self._streams.places))
-        for place, remedy in due.items():
-            owing = self._ledger.owing(place)
-            excused = self._holding.held(place) or self._looker.waiting
-            if excused or not (behind.get(place, 0) or owing):
-                self._watchdog.alive([place], time.monotonic())
-                continue
-            self._watchdog.tried(place, remedy)
-            log.error(
-                "partition_stuck",
-                topic=place[0],
-                partition=place[1],
-                behind=behind.get(place),
-                owing=owing,
-                remedy=remedy.name,
-            )
-            self._metrics.stuck(remedy.name.lower())
-            self._heal(subscription, place, remedy)
 
     def _heal(self, subscription: Subscription, place: Place, remedy: Remedy) -> None:
         if remedy is Remedy.SEEK:

@@ -33,6 +33,10 @@ class Watchdog:
             self._alive_s[place] = now_s
             self._tried.pop(place, None)
 
+    def excuse(self, now_s: float) -> None:
+        """The broker is away: until it is back nobody can do better, and what is finished waits for its commit."""
+        self.alive(list(self._alive_s), now_s)
+
     def watch(self, places: Iterable[Place], now_s: float) -> None:
         """From now on, unless they are watched already: joining again is no sign of life."""
         for place in places:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -128,6 +129,64 @@ def test_a_clip_that_the_model_fails_on_alone_is_its_segments_fault() -> None:
         Looker(parts, AwayStore(0)).look(claimed(), Mode.FULL)
 
 
+class Outage(FusedBus):
+    """Members from which the broker goes away, wholly or for commits alone, when they commit first; then it returns."""
+
+    def __init__(self, bus, *, lasts_s, alone):
+        super().__init__(bus, Fuse())
+        self.lasts_s, self.alone, self.until_s = lasts_s, alone, None
+
+    def subscribe(self, topics, group, listener=None):
+        return CutOffMember(self._bus.subscribe(topics, group, listener), self)
+
+    def ask(self):
+        if self.until_s is not None and time.monotonic() < self.until_s:
+            raise BrokerUnavailableError("away")
+
+
+class CutOffMember:
+    def __init__(self, member, bus):
+        self._member, self._bus = member, bus
+
+    def poll(self, timeout_s, limit):
+        if not self._bus.alone:
+            self._bus.ask()
+        return self._member.poll(min(timeout_s, 0.002), limit)
+
+    def behind(self, places):
+        if not self._bus.alone:
+            self._bus.ask()
+        return self._member.behind(places)
+
+    def commit(self, outputs, offsets):
+        self._bus.until_s = self._bus.until_s or time.monotonic() + self._bus.lasts_s
+        self._bus.ask()
+        self._member.commit(outputs, offsets)
+
+    def __getattr__(self, name):
+        return getattr(self._member, name)
+
+
+class CountingObserver(ScriptedObserver):
+    def __init__(self):
+        self.looks = 0
+
+    def observe(self, segment, mode):
+        self.looks += 1
+        return super().observe(segment, mode)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_broker_that_is_away_is_no_partitions_fault_and_what_was_finished_is_kept(alone) -> None:
+    bus, observer, registry = published(["good"] * 4, 2), CountingObserver(), CollectorRegistry()
+    assert roused(Outage(bus, lasts_s=2.0, alone=alone), observer, registry) == []
+    proof = verify(bus, TOPICS, "group")
+    assert (proof.holds, proof.verdicts) == (True, 4)
+    assert observer.looks == 4
+    told = {sample.name for metric in registry.collect() for sample in metric.samples if sample.value}
+    assert "scanner_partitions_stuck_total" not in told
+
+
 class DeafBus(FusedBus):
     """Members that deliver nothing until they are rewound so often, or a new one subscribes so often."""
 
@@ -159,7 +218,8 @@ class DeafMember:
         return getattr(self._member, name)
 
 
-def roused(bus):
+def roused(bus, observer=None, registry=None):
+    """Works until nothing is left, with a watchdog that waits 0.3 s."""
     rules = Rules(TOPICS, "group", None, lookers=2, commit_interval_s=0.0, drain_s=5, stuck_after_s=0.3)
     stop = threading.Event()
     failures = []
@@ -167,7 +227,8 @@ def roused(bus):
     def run():
         with pipeline() as parts:
             try:
-                Worker(bus, parts, None, Metrics(CollectorRegistry()), rules).run(stop)
+                chosen = replace(parts, observer=observer or parts.observer)
+                Worker(bus, chosen, None, Metrics(registry or CollectorRegistry()), rules).run(stop)
             except WorkerStuckError as error:
                 failures.append(error)
 

@@ -34,6 +34,15 @@ def test_a_sign_of_life_begins_again() -> None:
     assert steps(dog, 32, since_s=21) == [(31, Remedy.REPORT)]
 
 
+def test_what_nobody_can_do_anything_about_begins_again_for_all_that_are_watched() -> None:
+    dog = Watchdog(10)
+    dog.watch([HERE, THERE], 0)
+    assert steps(dog, 21) == [(10, Remedy.REPORT), (20, Remedy.SEEK)]
+    dog.excuse(25)
+    assert dog.overdue(34) == {}
+    assert dog.overdue(35) == {HERE: Remedy.REPORT, THERE: Remedy.REPORT}
+
+
 def test_being_assigned_again_is_no_sign_of_life_and_being_revoked_ends_the_watch() -> None:
     dog = Watchdog(10)
     dog.watch([HERE], 0)
