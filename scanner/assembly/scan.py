@@ -249,6 +249,7 @@ def worker_of(
         patrol_after_s=worker.patrol_after_s,
         shed_after_s=worker.shed_after_s,
         inspect_at_once=worker.inspect_at_once or INSPECTED_A_CELL * parts.cell_count,
+        claim_wait_s=settings.claims.wait_s,
         forget_after_s=worker.forget_after_s,
         stuck_after_s=worker.stuck_after_s,
         largest_record_bytes=largest_record(settings) - RECORD_OVERHEAD_BYTES,

@@ -114,6 +114,9 @@ class Claims(Section):
     https_private: bool = Field(False, description="Whether they may have private, loopback or link-local addresses.")
     https_timeout_s: float = Field(30.0, gt=0, description="Longest fetch over HTTPS, from name to last byte.")
     max_bytes: int = Field(256 * 1024 * 1024, gt=0, description="Largest segment fetched.")
+    wait_s: float = Field(
+        300.0, ge=0, description="A store that is away is asked again for so long; then the segment is a dead letter."
+    )
 
 
 class WorkerSettings(Section):

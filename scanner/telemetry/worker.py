@@ -59,6 +59,11 @@ class Metrics:
         )
         self._pending = Gauge("scanner_pending_bytes", "Fetched and not yet answered.", registry=registry)
         self._model = Gauge("scanner_model_info", "The model in force.", ["name", "sha256"], registry=registry)
+        self._waiting = Gauge(
+            "scanner_looks_waiting",
+            "Looks that wait for the store of their claim, or for the model.",
+            registry=registry,
+        )
         self._stuck = Counter(
             "scanner_partitions_stuck", "Partitions that stood still, by what was tried.", ["remedy"], registry=registry
         )
@@ -115,6 +120,9 @@ class Metrics:
 
     def pending(self, byte_count: int) -> None:
         self._pending.set(byte_count)
+
+    def waiting(self, looks: int) -> None:
+        self._waiting.set(looks)
 
     def cells(self, restarts: Callable[[], int]) -> None:
         """Asks how many decode cells were replaced whenever somebody scrapes."""

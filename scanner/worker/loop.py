@@ -60,7 +60,7 @@ class Worker:
         self._bus = bus
         self._metrics = metrics
         self._rules = rules
-        self._looker = Looker(pipeline, store)
+        self._looker = Looker(pipeline, store, rules.claim_wait_s)
         self._answering = Answering(pipeline, metrics, rules)
         self._watchdog = Watchdog(rules.stuck_after_s)
         self._turns = Turns(rules, self._looker, self._watchdog, metrics)
@@ -195,6 +195,7 @@ class Worker:
         payment = self._ledger.payable()
         self._last_commit_s = time.monotonic()
         self._behind.tell(self._streams, self._ledger, self._holding, heard=self._heard)
+        self._metrics.waiting(self._looker.waiting)
         if payment is None:
             return
         try:

@@ -52,6 +52,8 @@ class Rules:
     """… are answered without a look"""
     inspect_at_once: int | None = None
     """most streams inspected at once; None: as many as ask"""
+    claim_wait_s: float = 300.0
+    """how long the store behind a claim is waited for"""
     forget_after_s: float = 3600.0
     """what is remembered of a stream that has been silent so long is dropped"""
     stuck_after_s: float = 300.0

@@ -89,7 +89,7 @@ def claimed(**more):
 def test_a_store_that_is_away_is_waited_for(monkeypatch) -> None:
     monkeypatch.setattr("scanner.worker.looking.BACKOFF_S", (0.01, 0.01))
     with pipeline() as parts:
-        look = Looker(parts, AwayStore(20)).look(claimed(), Mode.FULL)
+        look = Looker(parts, AwayStore(20), 60).look(claimed(), Mode.FULL)
     assert look.segment.payload == b"good 7"
 
 
@@ -98,7 +98,7 @@ def test_a_wait_ends_when_nobody_waits_any_more(monkeypatch) -> None:
     job = claimed()
     threading.Timer(0.1, job.gone.set).start()
     with pipeline() as parts, pytest.raises(GoneError):
-        Looker(parts, AwayStore(10**9)).look(job, Mode.FULL)
+        Looker(parts, AwayStore(10**9), 600).look(job, Mode.FULL)
 
 
 def failing(when, until=10**9):
@@ -119,14 +119,14 @@ def test_a_model_that_fails_on_everything_is_waited_for(monkeypatch) -> None:
     monkeypatch.setattr("scanner.worker.looking.BACKOFF_S", (0.01,))
     batcher, parts = failing(lambda _: True, until=9)
     with batcher:
-        look = Looker(parts, AwayStore(0)).look(claimed(), Mode.FULL)
+        look = Looker(parts, AwayStore(0), 60).look(claimed(), Mode.FULL)
     assert len(look.scored) == 1
 
 
 def test_a_clip_that_the_model_fails_on_alone_is_its_segments_fault() -> None:
     batcher, parts = failing(lambda mean: mean == 7)
     with batcher, pytest.raises(InferenceError):
-        Looker(parts, AwayStore(0)).look(claimed(), Mode.FULL)
+        Looker(parts, AwayStore(0), 60).look(claimed(), Mode.FULL)
 
 
 class Outage(FusedBus):

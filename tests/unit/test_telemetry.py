@@ -25,7 +25,7 @@ def _own_logs():
     structlog.reset_defaults()
 
 
-UNITS = ("_seconds", "_bytes", "_total", "_info", "_assigned", "_inspected", "_restarted_total")
+UNITS = ("_seconds", "_bytes", "_total", "_info", "_assigned", "_inspected", "_waiting", "_restarted_total")
 
 
 def verdict(**changes):
