@@ -21,9 +21,9 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from scanner.core.types import ClipSpec
+from scanner.training.config import TrainConfig
 from scanner.training.export import PARITY, golden_clips, parity
 from scanner.training.model import TempoNet
-from scanner.training.train import TrainConfig
 
 _FOLDED: Final = "onnx::"
 _TAPS: Final = 5  # of the temporal residuals' filter
@@ -139,7 +139,8 @@ def main() -> None:
     parser.add_argument("--tolerance", type=float, default=PARITY, help="largest difference; int8 graphs need 1 or so")
     args = parser.parse_args()
     net = reopen(args.graph, args.tolerance)
-    config = TrainConfig(packs=(), stage="clip" if net.temporal else "frame", still_norms=True)
+    stage, length = ("clip", _geometry(args.graph).length) if net.temporal else ("frame", 1)
+    config = TrainConfig(packs=(), stage=stage, length=length, still_norms=True)
     args.checkpoint.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"step": 0, "ema": net.state_dict(), "config": asdict(config)}, args.checkpoint)
     print(f"{args.checkpoint}: {config.stage} stage, equal to the graph within {args.tolerance}")

@@ -8,8 +8,9 @@ from drawn_faces import drawn_clip
 
 from scanner.core.types import ClipSpec
 from scanner.training.bank import Bank, squared
+from scanner.training.config import TrainConfig
 from scanner.training.sources import Footage
-from scanner.training.train import TrainConfig, open_bank
+from scanner.training.train import open_bank
 
 pytestmark = pytest.mark.training
 

