@@ -130,7 +130,7 @@ def build(sources: list[Source], cache: Path, out: Path, *, every_generator: boo
 
 
 class Bank:
-    """Draws fresh pairs. The same generator state gives the same pair."""
+    """Draws fresh pairs. The same generator state gives the same pair, but for what `transmit` says of x264."""
 
     def __init__(
         self,

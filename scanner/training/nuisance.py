@@ -153,5 +153,9 @@ def degrade(clip: Pixels, draw: Nuisance) -> Pixels:
 
 
 def transmit(clip: Pixels, draw: Nuisance) -> bytes:
-    """The clip as the file that the last encoder makes."""
+    """The clip as the file that the last encoder makes.
+
+    Where a side does not divide by 16, x264's assembly makes a few different pixels of the same input (one run in ten;
+    never with asm=0): it reads memory beyond the picture.
+    """
     return encode(clip, codec=draw.codec, options=draw.options, rate=draw.rate, kbps=draw.kbps)

@@ -56,7 +56,7 @@ class Pair:
 
 
 class Packer:
-    """Draws pairs. The same seed and number give the same pair."""
+    """Draws pairs. The same seed and number give the same pair, but for what `transmit` says of x264."""
 
     def __init__(
         self,

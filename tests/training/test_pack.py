@@ -37,7 +37,11 @@ def packer(monkeypatch):
 def test_the_same_number_gives_the_same_pair_of_the_models_size(packer):
     pairs = [packer.pair(number) for number in range(6)]
     again = packer.pair(0)
-    assert np.array_equal(pairs[0].pixels, again.pixels)
+    assert (pairs[0].family, pairs[0].person) == (again.family, again.person)
+    assert np.array_equal(pairs[0].mask, again.mask)
+    apart = np.abs(pairs[0].pixels.astype(int) - again.pixels).mean()
+    assert apart < 1  # x264's assembly is not the same to the bit where sides do not divide by 16
+    assert apart < np.abs(pairs[0].pixels.astype(int) - pairs[1].pixels).mean() / 10
     assert {pair.masked for pair in pairs} == {True, False}
     for pair in pairs:
         assert pair.pixels.shape == (2, 8, 96, 96, 3)
