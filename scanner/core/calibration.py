@@ -84,7 +84,7 @@ class Calibration:
     slope: float = 1.0
     bias: float = 0.0
     null_bound: float = 0.35
-    """mean score that a stream of a real face does not exceed (upper conformal quantile)"""
+    """mean score that a stream of a real face does not exceed (an upper quantile of held-out ones)"""
     buckets: tuple[Bucket, ...] = ()
 
     @property

@@ -74,8 +74,10 @@ class CalibrationTable(Part):
     slope: float = Field(gt=0, description="score = 1 / (1 + exp(-(slope * (logit - shift) + bias)))")
     bias: float
     null_bound: float = Field(gt=0, lt=1, description="mean score that a stream of a real face does not exceed")
-    suspected_from: float = Field(ge=0, le=1, description="conformal threshold: at most 5 % of real people above")
-    manipulated_from: float = Field(ge=0, le=1, description="conformal threshold: at most 1 % of real people above")
+    suspected_from: float = Field(
+        ge=0, le=1, description="at most 5 % of the real videos behind it lie above, people weighing alike"
+    )
+    manipulated_from: float = Field(ge=0, le=1, description="at most 1 % of them lie above")
     real_clips: int = Field(ge=0, description="n, held-out real videos behind the thresholds")
     statement: str = ""
     buckets: tuple[QualityBucket, ...] = ()

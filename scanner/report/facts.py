@@ -9,7 +9,7 @@ from scanner.report.model import ModelFacts, Thresholds
 
 FPR_SUSPECTED = 0.05
 FPR_MANIPULATED = 0.01
-"""what the card's conformal thresholds promise (see inference.card.CalibrationTable)"""
+"""shares of the real videos behind a card's thresholds that reach them at most (see inference.card.CalibrationTable)"""
 FIGURES = 12
 """figures of a card that the page has room for"""
 
@@ -26,6 +26,7 @@ def facts_of(
         fpr_suspected=FPR_SUSPECTED if thresholds.suspected_from >= calibration.suspected_from else None,
         fpr_manipulated=FPR_MANIPULATED if thresholds.manipulated_from >= calibration.manipulated_from else None,
         real_videos=calibration.real_clips or None,
+        basis=calibration.statement,
         tpr_suspected=tpr_suspected,
         tpr_manipulated=tpr_manipulated,
         measured=tuple(_figures(card.measured))[:FIGURES],

@@ -76,6 +76,8 @@ class ModelFacts:
     fpr_manipulated: float | None = 0.01
     real_videos: int | None = None
     """held-out real videos behind the two bounds"""
+    basis: str = ""
+    """what those videos are, in the card's words"""
     tpr_suspected: float | None = None
     """share of forgeries found at that line, where it was measured"""
     tpr_manipulated: float | None = None

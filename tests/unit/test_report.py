@@ -179,3 +179,9 @@ def test_text_and_lines_have_the_contrast_that_wcag_aa_asks_for(scheme: int) -> 
     for tone in ("red", "amber", "blue", "grey"):
         assert min(check(tone, f"{tone}-wash"), check(tone, "card"), check(tone, "sunk")) >= 4.5
     assert min(check(f"l{line}", "card") for line in range(7)) >= 3
+
+
+def test_the_page_tells_what_the_bounds_rest_on_in_the_cards_words() -> None:
+    page = render([FORGED], replace(FACTS, basis="Recordings of 14 people & copies."), LINES)
+    assert "312 real videos held out from training: Recordings of 14 people &amp; copies. They hold" in page
+    assert "held out from training. They hold" in render([FORGED], FACTS, LINES)
