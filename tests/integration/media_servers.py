@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -21,7 +22,7 @@ from live_parts import free_port
 MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 
 
-class Server:
+class Server(ABC):
     """A program that serves; its host is another one when it runs in an Island."""
 
     def __init__(self, island: Island | None = None) -> None:
@@ -29,8 +30,9 @@ class Server:
         self._island = island
         self._process: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """What starts it, argument by argument."""
 
     def start(self) -> None:
         told = [*(self._island.inside if self._island else ()), *self.command()]
